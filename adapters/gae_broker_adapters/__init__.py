@@ -1,0 +1,1 @@
+"""First-party adapters of gae-broker: brokers, ledgers, frameworks."""

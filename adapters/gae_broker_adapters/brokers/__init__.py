@@ -1,0 +1,1 @@
+"""Brokers, found by URL scheme."""

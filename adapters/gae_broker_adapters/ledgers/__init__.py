@@ -1,0 +1,1 @@
+"""Ledgers, found by URL scheme."""

@@ -1,0 +1,1 @@
+"""Use cases on the ports: enqueue, lease, deliver, dispatch, keep house."""
