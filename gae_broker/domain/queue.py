@@ -44,6 +44,7 @@ class Queue:
         target: overrides each task's own target.
         retry: the queue's retry parameters; a task's own replace them wholesale.
         acl: who may use a pull queue over REST.
+        deadline_us: a handler's time for one attempt where the task names none; ``None``: the configured default.
         extensions: the entry's ``x-gae-broker`` mapping, as written.
         line: where the entry stands in queue.yaml, 0 for the implicit ``default``.
     """
@@ -57,6 +58,7 @@ class Queue:
     target: str | None = None
     retry: RetryParameters = DEFAULT
     acl: tuple[AclEntry, ...] = ()
+    deadline_us: int | None = None
     extensions: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     line: int = 0
 
@@ -71,6 +73,7 @@ class QueueFile:
         resume_paused_queues: whether deploying the file resumes paused queues; ``None`` where not set.
         application: the file's ``application``, ``None`` where not set.
         path: where it was read, ``None`` for text.
+        warnings: what was loaded but ignored or read otherwise than it looks, ``file:line: key: text`` each.
     """
 
     queues: Mapping[str, Queue] = field(
@@ -80,3 +83,4 @@ class QueueFile:
     resume_paused_queues: bool | None = None
     application: str | None = None
     path: str | None = None
+    warnings: tuple[str, ...] = ()
