@@ -1,0 +1,1 @@
+"""Applications that the tests and the demo run."""
