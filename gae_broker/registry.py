@@ -1,0 +1,125 @@
+"""From a URL's scheme to the adapter that opens it.
+
+First-party adapters stand in a table of strings; others are found by the entry point groups
+``gae_broker.brokers`` and ``gae_broker.ledgers``, whose names are schemes. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Protocol, cast
+
+from gae_broker.domain.setting_values import mask
+from gae_broker.errors import SettingsError
+from gae_broker.ports import Broker, Clock, Ledger
+
+BROKER_GROUP = "gae_broker.brokers"
+LEDGER_GROUP = "gae_broker.ledgers"
+BROKERS: Mapping[str, str] = {
+    "embedded": "gae_broker_adapters.brokers.embedded:open_broker",
+}
+LEDGERS: Mapping[str, str] = {
+    "sqlite": "gae_broker_adapters.ledgers.sql:open_ledger",
+    "postgresql": "gae_broker_adapters.ledgers.sql:open_ledger",
+}
+_TABLES = {BROKER_GROUP: BROKERS, LEDGER_GROUP: LEDGERS}
+_ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger"}
+
+
+class OpenBroker(Protocol):
+    """What an entry point of ``gae_broker.brokers`` names."""
+
+    def __call__(self, url: str, *, clock: Clock) -> Broker:
+        """Open the broker; raises `SettingsError` for a URL it cannot use."""
+
+
+class OpenLedger(Protocol):
+    """What an entry point of ``gae_broker.ledgers`` names."""
+
+    def __call__(self, url: str, *, clock: Clock) -> Ledger:
+        """Open the ledger; raises `SettingsError` for a URL it cannot use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One adapter that can be chosen.
+
+    Attributes:
+        role: ``broker`` or ``ledger``.
+        scheme: the URL scheme that chooses it.
+        reference: ``module:attribute``.
+        origin: the distribution that brings it.
+    """
+
+    role: str
+    scheme: str
+    reference: str
+    origin: str
+
+
+def adapters() -> list[Adapter]:
+    """Every adapter there is, first-party ones first; none of them is imported."""
+    found = []
+    for group, role in _ROLES.items():
+        found += [Adapter(role, scheme, reference, "gae-broker") for scheme, reference in _TABLES[group].items()]
+        for entry in metadata.entry_points(group=group):
+            if entry.name not in _TABLES[group]:
+                found.append(Adapter(role, entry.name, entry.value, entry.dist.name if entry.dist else "?"))
+    return found
+
+
+def open_broker(url: str, *, clock: Clock) -> Broker:
+    """Open the broker that a URL names.
+
+    Raises:
+        SettingsError: no adapter for its scheme, or what the adapter needs is not installed.
+        TransientError: it cannot be reached.
+    """
+    return cast("OpenBroker", load(BROKER_GROUP, url))(url, clock=clock)
+
+
+def open_ledger(url: str, *, clock: Clock) -> Ledger:
+    """Open the ledger that a URL names.
+
+    Raises:
+        SettingsError: no adapter for its scheme, or what the adapter needs is not installed.
+        TransientError: it cannot be reached.
+    """
+    return cast("OpenLedger", load(LEDGER_GROUP, url))(url, clock=clock)
+
+
+def load(group: str, url: str) -> object:
+    """The adapter's opening function; a driver in the scheme (``postgresql+psycopg``) does not matter here.
+
+    Raises:
+        SettingsError: there is no such adapter, or it cannot be imported.
+    """
+    role = _ROLES[group]
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise SettingsError(f"{role} URL {mask(url)!r} has no scheme, expected one like {_examples(group)}")
+    known = {adapter.scheme: adapter.reference for adapter in adapters() if adapter.role == role}
+    reference = known.get(scheme) or known.get(scheme.partition("+")[0])
+    if reference is None:
+        close = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"did you mean '{close[0]}://'? " if close else ""
+        raise SettingsError(f"no {role} adapter for '{scheme}://'; {hint}there are {_examples(group)}")
+    return _resolve(reference, f"{role} adapter for '{scheme}://'")
+
+
+def _examples(group: str) -> str:
+    return ", ".join(f"{adapter.scheme}://" for adapter in adapters() if adapter.role == _ROLES[group])
+
+
+def _resolve(reference: str, what: str) -> object:
+    module, _, attribute = reference.partition(":")
+    try:
+        return cast("object", getattr(importlib.import_module(module), attribute))
+    except ModuleNotFoundError as exc:
+        raise SettingsError(f"{what}: {reference} needs the module '{exc.name}', which is not installed") from exc
+    except (ImportError, AttributeError) as exc:
+        raise SettingsError(f"{what}: {reference} cannot be loaded: {exc}") from exc

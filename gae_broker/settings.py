@@ -1,0 +1,318 @@
+"""Settings: one table of fields, from which flags, environment variables, the file's keys and the docs are made.
+
+A value comes from the first of: a flag, the environment (``GAE_BROKER_<NAME>``; for secrets also
+``GAE_BROKER_<NAME>_FILE``, the path of a file that holds it), the file (``gae-broker.toml``, or
+``[tool.gae-broker]`` in ``pyproject.toml``), the default. `Settings.sources` tells which it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from gae_broker.domain import setting_values as values
+from gae_broker.domain.setting_values import Processes, mask
+from gae_broker.errors import SettingsError
+
+PREFIX = "GAE_BROKER_"
+FILE_VARIABLE = PREFIX + "CONFIG"
+FILE_NAME = "gae-broker.toml"
+PYPROJECT = "pyproject.toml"
+DEFAULT_SOURCE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is known of a setting beside its type and default.
+
+    Attributes:
+        parse: makes the value of a text, a number or a TOML table; raises ValueError with what was expected.
+        show: the value as text that ``parse`` reads again, passwords masked.
+        metavar: what stands for the value in ``--help``.
+        help: one line for ``--help`` and the docs.
+        secret: whether it may hold a password; it then has a ``_FILE`` variable.
+    """
+
+    parse: Callable[[object], object]
+    show: Callable[[object], str]
+    metavar: str
+    help: str
+    secret: bool = False
+
+
+def _setting(option: Option) -> dict[str, Option]:
+    return {"option": option}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything that can be set. `load` finds the values; the constructor takes them as they are."""
+
+    url: str = field(
+        default="embedded:///gae-broker.db",
+        metadata=_setting(
+            Option(values.text, mask, "URL", "Broker: embedded:///file.db, embedded:// (in memory) or amqp://.", True)
+        ),
+    )
+    ledger: str = field(
+        default="",
+        metadata=_setting(
+            Option(
+                values.text, mask, "URL", "Ledger: sqlite:///file.db or postgresql://; empty: the broker's file.", True
+            )
+        ),
+    )
+    queue_yaml: str = field(
+        default="queue.yaml",
+        metadata=_setting(
+            Option(values.text, str, "FILE", "queue.yaml; where there is none, only the queue 'default' exists.")
+        ),
+    )
+    targets: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_setting(
+            Option(
+                values.targets,
+                values.show_targets,
+                "NAME=TARGET,...",
+                "Where tasks are sent, by target name: http(s)://host:port, or module:app to call in process.",
+            )
+        ),
+    )
+    processes: Processes = field(
+        default=Processes(1, 1),
+        metadata=_setting(
+            Option(values.processes, str, "N|MIN-MAX", "Processes that call module:app targets, or bounds of how many.")
+        ),
+    )
+    tombstone_s: float = field(
+        default=604_800.0,
+        metadata=_setting(
+            Option(
+                values.seconds(0, 365 * 86_400),
+                values.show_seconds,
+                "TIME",
+                "How long a name stays taken after its task.",
+            )
+        ),
+    )
+    publish_deadline_s: float = field(
+        default=10.0,
+        metadata=_setting(
+            Option(
+                values.seconds(0.1, 3_600),
+                values.show_seconds,
+                "TIME",
+                "How long an add waits for the broker's confirm.",
+            )
+        ),
+    )
+    claim_takeover_s: float = field(
+        default=30.0,
+        metadata=_setting(
+            Option(
+                values.seconds(1, 86_400),
+                values.show_seconds,
+                "TIME",
+                "When an unfinished add of a name may be redone.",
+            )
+        ),
+    )
+    dispatch_deadline_s: float = field(
+        default=600.0,
+        metadata=_setting(
+            Option(
+                values.seconds(0.1, 86_400), values.show_seconds, "TIME", "A handler's time, unless the task names one."
+            )
+        ),
+    )
+    drain_timeout_s: float = field(
+        default=30.0,
+        metadata=_setting(
+            Option(
+                values.seconds(0, 86_400),
+                values.show_seconds,
+                "TIME",
+                "How long running attempts may finish after SIGTERM.",
+            )
+        ),
+    )
+    prefix: str = field(
+        default="gaetq",
+        metadata=_setting(Option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ.")),
+    )
+    default_version_hostname: str = field(
+        default="",
+        metadata=_setting(
+            Option(values.text, str, "HOST", "Host header of tasks that name no target; empty: the target's own.")
+        ),
+    )
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each value came from: ``flag``, a variable's name, a file's name, or ``default``."""
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL; where none is set, the embedded broker's own file.
+
+        Raises:
+            SettingsError: none is set, and the broker is not the embedded one.
+        """
+        if self.ledger:
+            return self.ledger
+        scheme, _, rest = self.url.partition("://")
+        if scheme != "embedded":
+            raise SettingsError(
+                f"ledger: not set, and the broker {scheme}:// keeps none itself; "
+                f"set {variable('ledger')}, to sqlite:///file.db or postgresql://user@host/database"
+            )
+        return "sqlite://" + rest.partition("?")[0]
+
+    def show(self, name: str) -> str:
+        """A value as text, passwords masked."""
+        return OPTIONS[name].show(getattr(self, name))
+
+    def source(self, name: str) -> str:
+        """Where a value came from."""
+        return self.sources.get(name, DEFAULT_SOURCE)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={self.show(name)!r}" for name in OPTIONS)
+        return f"Settings({shown})"
+
+    @classmethod
+    def load(
+        cls,
+        flags: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
+        file: str | Path | None = None,
+    ) -> Settings:
+        """Find every value.
+
+        Args:
+            flags: by field name; ``None`` values are not set.
+            environ: the environment; ``os.environ`` as it is now by default.
+            file: the TOML file; by default the one that ``GAE_BROKER_CONFIG`` names, ``gae-broker.toml``, or
+                ``pyproject.toml`` with a ``[tool.gae-broker]`` table, in the working directory.
+
+        Raises:
+            SettingsError: a value is malformed or a key unknown; the text names it and its source.
+        """
+        environ = os.environ if environ is None else environ
+        found = _from_file(file or environ.get(FILE_VARIABLE) or None)
+        found.update(_from_environment(environ))
+        found.update({name: (value, "flag") for name, value in (flags or {}).items() if value is not None})
+        parsed: dict[str, Any] = {name: _parse(name, value, source) for name, (value, source) in found.items()}
+        return cls(**parsed, sources={name: source for name, (_, source) in found.items()})
+
+
+OPTIONS: Mapping[str, Option] = {
+    item.name: cast("Option", item.metadata["option"]) for item in dataclasses.fields(Settings) if item.metadata
+}
+"""Every setting, in order."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.removesuffix("_s").upper()
+
+
+def flag(name: str) -> str:
+    """The command line flag of a setting; ``targets`` is given as one ``--target`` for each."""
+    return "--target" if name == "targets" else "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like a misspelt setting, each with what it was probably meant to be."""
+    known = [variable(name) for name in OPTIONS]
+    known += [name + "_FILE" for name, option in zip(known, OPTIONS.values(), strict=True) if option.secret]
+    found = []
+    for name in sorted(environ):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name.startswith(PREFIX) and name not in known and close:
+            found.append(f"{name} is not a setting; did you mean {close[0]}?")
+    return found
+
+
+def _parse(name: str, value: object, source: str) -> object:
+    try:
+        return OPTIONS[name].parse(value)
+    except ValueError as exc:
+        shown = mask(str(value)) if OPTIONS[name].secret or isinstance(value, str) else value
+        raise SettingsError(f"{name} (from {source}): found {shown!r}, expected {exc}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    found: dict[str, tuple[object, str]] = {}
+    for name, option in OPTIONS.items():
+        key = variable(name)
+        if environ.get(key):
+            found[name] = (environ[key], key)
+        path = environ.get(key + "_FILE") if option.secret else None
+        if path:
+            if name in found:
+                raise SettingsError(f"{name}: both {key} and {key}_FILE are set; unset one of them")
+            found[name] = (_secret(path, key), f"{key}_FILE")
+    return found
+
+
+def _secret(path: str, key: str) -> str:
+    try:
+        text = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
+        raise SettingsError(f"{key}_FILE: cannot read {path}: {reason}") from exc
+    if not text:
+        raise SettingsError(f"{key}_FILE: {path} is empty, expected the value of {key}")
+    return text
+
+
+def _from_file(file: str | Path | None) -> dict[str, tuple[object, str]]:
+    if file is not None:
+        path = Path(file)
+        table = _read_toml(path)
+        if path.name == PYPROJECT:
+            table = _tool_table(table)
+        return _checked(table, str(path))
+    if Path(FILE_NAME).is_file():
+        return _checked(_read_toml(Path(FILE_NAME)), FILE_NAME)
+    if Path(PYPROJECT).is_file():
+        return _checked(_tool_table(_read_toml(Path(PYPROJECT))), PYPROJECT)
+    return {}
+
+
+def _tool_table(document: Mapping[str, object]) -> Mapping[str, object]:
+    tool = document.get("tool")
+    table = tool.get("gae-broker", {}) if isinstance(tool, dict) else {}
+    return table if isinstance(table, dict) else {}
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{path}: not valid TOML: {exc}") from exc
+
+
+def _checked(table: Mapping[str, object], source: str) -> dict[str, tuple[object, str]]:
+    names = {key(name): name for name in OPTIONS}
+    found: dict[str, tuple[object, str]] = {}
+    for written, value in table.items():
+        if written not in names:
+            close = difflib.get_close_matches(written, names, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise SettingsError(f"{source}: unknown key '{written}', {hint}expected one of {', '.join(names)}")
+        found[names[written]] = (value, source)
+    return found
+
+
+def key(name: str) -> str:
+    """A setting's key in the TOML file."""
+    return name.removesuffix("_s")
