@@ -84,7 +84,7 @@ def run(processes: Processes, tally: Tally, screen: Screen) -> None:
     processes.start_shop()
     _await_port(processes)
     processes.start_printer()
-    screen.say(f"The shop runs at http://127.0.0.1:{processes.port} under gae-broker dev, queues in {processes.folder}.")
+    screen.say(f"The shop: http://127.0.0.1:{processes.port} under gae-broker dev, queues in {processes.folder}.")
     customers = Customers(processes.port)
     started_s, offset = time.monotonic(), 0
     while (elapsed_s := time.monotonic() - started_s) < FINISH_S:

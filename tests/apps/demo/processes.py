@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 APPS = Path(__file__).resolve().parent.parent
 ROOT = APPS.parent.parent
@@ -30,10 +31,12 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._outputs = ExitStack()
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         self._outputs.close()
 

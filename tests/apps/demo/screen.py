@@ -52,7 +52,8 @@ class Screen:
     def summary(self, rows: Sequence[Row]) -> None:
         """The table at the end."""
         self._erase()
-        head = f"{'kind':<10} {'what it is':<22} {'added':>6} {'succeeded':>10} {'retried':>8} {'given up':>9} {'expected':>9}"
+        columns = f"{'added':>6} {'succeeded':>10} {'retried':>8} {'given up':>9} {'expected':>9}"
+        head = f"{'kind':<10} {'what it is':<22} {columns}"
         self._out.write(f"\n{self._paint('1', head)}\n")
         for row in rows:
             verdict = self._paint("32", "ok") if not row.wrong else self._paint("31", f"{row.wrong} wrong")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-from gae_broker import taskqueue
 from shop import journal
+
+from gae_broker import taskqueue
 
 LABELS = "labels"
 
@@ -18,9 +20,9 @@ class Warehouse:
 
     def reserve(self, order_id: str, quantity: int = 1) -> None:
         """Put goods aside, and ask for a label to be printed at this warehouse."""
-        label = taskqueue.Task(payload=f"{order_id} x{quantity}", method="PULL", tag=self.name, name=f"label-{order_id}")
-        try:
+        name = f"label-{order_id}"
+        label = taskqueue.Task(payload=f"{order_id} x{quantity}", method="PULL", tag=self.name, name=name)
+        # Where the name is taken, an earlier run of this very task got this far.
+        with contextlib.suppress(taskqueue.TaskAlreadyExistsError, taskqueue.TombstonedTaskError):
             taskqueue.Queue(LABELS).add(label)
-        except (taskqueue.TaskAlreadyExistsError, taskqueue.TombstonedTaskError):
-            pass  # an earlier run of this very task got this far
         journal.record("reserve", order_id, "done", 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gae_broker import deferred
 from shop import journal
+
+from gae_broker import deferred
 
 NO_SUCH_HOST = "@nowhere.invalid"
 

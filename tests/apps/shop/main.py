@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 
 from flask import Flask, Response, jsonify, request
-
-from gae_broker import deferred, taskqueue
 from shop import journal, mailer
 from shop.inventory import Warehouse
+
+from gae_broker import deferred, taskqueue
 
 app = Flask(__name__)
 

@@ -9,9 +9,10 @@ import contextlib
 import signal
 import threading
 
-from gae_broker import taskqueue
 from shop import journal
 from shop.inventory import LABELS
+
+from gae_broker import taskqueue
 
 LEASE_S = 2
 BATCH = 8
