@@ -16,7 +16,9 @@ _APPLICATION = re.compile(r"(?:wsgi\+|asgi\+)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([smhd]?)")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _AUTHORITY_PASSWORD = re.compile(r"([A-Za-z][\w+.\-]*://[^:/?#@\s]*):[^/?#\s]*@")
-_WILD_PASSWORD = re.compile(r"([A-Za-z][\w+.\-]*://[^:/?#@\s]*):(?!\d+(?:[/?#,;\s]|$))\S*@")
+_WILD_PASSWORD = re.compile(
+    r"((?!https?:)\b[A-Za-z][\w+.\-]*://[^:/?#@\s]*):\S*@|(https?://[^:/?#@\s]*):(?!\d+[/?#])\S*@"
+)
 _QUERY_PASSWORD = re.compile(r"([?&;](?:\w*password|passwd|pwd|secret|token|\w*key)=)[^&;\s]+", re.IGNORECASE)
 _MOST_PROCESSES = 64
 
@@ -35,10 +37,11 @@ class Processes:
 def mask(url: object) -> str:
     """A text with the passwords of all URLs in it replaced by ``***``.
 
-    A password that holds ``/``, ``?`` or ``#`` unescaped is not a valid URL, but is masked too.
+    A password that holds ``/``, ``?`` or ``#`` unescaped makes no valid URL, but is masked too; only in http URLs
+    ``:8000/...@`` is taken for a port and a path.
     """
     text = _AUTHORITY_PASSWORD.sub(r"\1:***@", str(url))
-    text = _WILD_PASSWORD.sub(r"\1:***@", text)
+    text = _WILD_PASSWORD.sub(lambda match: f"{match[1] or match[2]}:***@", text)
     return _QUERY_PASSWORD.sub(r"\1***", text)
 
 

@@ -148,17 +148,21 @@ class Document:
         """A text value, as App Engine reads it: what is not text to YAML becomes text again, not always the same.
 
         Args:
-            node, key: the value and its key.
+            node: the value.
+            key: its key, as errors print it.
             expected: what errors say was expected.
             plain: warn of values that YAML does not take for text.
         """
         value = self.scalar(node, key, expected)
         if isinstance(value, str):
-            # A regular expression's `$` lets one newline slip through, so `rate: |` loads on App Engine.
+            if value.endswith("\n"):
+                # A regular expression's `$` lets one newline slip through, so `rate: |` loads on App Engine.
+                self.warn(node, key, "ends in a newline, which is dropped")
             return value.removesuffix("\n")
         if plain:
             self.warn(node, key, f"{node.value} is not text to YAML and is read as '{value}'; put it in quotes")
-        return str(value)
+        # A whole number written as 0.0 is what JSON Schema takes for an integer.
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def describe(node: yaml.Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,13 +10,14 @@ from types import MappingProxyType
 import yaml
 
 from gae_broker.domain.queue_yaml.document import Document
-from gae_broker.domain.queue_yaml.values import parse_age_limit
+from gae_broker.domain.queue_yaml.values import UNIT_S
 from gae_broker.errors import QueueYamlError
 
 KEY = "x-gae-broker"
 DISPATCH_DEADLINE = "dispatch_deadline"
 KEYS = (DISPATCH_DEADLINE,)
 _SHORTEST_S, _LONGEST_S = 15, 24 * 3_600  # App Engine's bounds of a task's own dispatch deadline
+_DEADLINE = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _DEADLINE_EXPECTED = "15s to 24h, like 90s or 10m"
 
 
@@ -49,10 +51,8 @@ def read(document: Document, node: yaml.Node | None, key: str, common: Extension
 
 
 def _deadline_us(text: str) -> int:
-    try:
-        seconds = parse_age_limit(text)
-    except QueueYamlError:
-        seconds = 0
+    match = _DEADLINE.fullmatch(text)
+    seconds = int(match[1]) * UNIT_S[match[2]] if match else 0
     if not _SHORTEST_S <= seconds <= _LONGEST_S:
         raise QueueYamlError(f"found {text!r}, expected {_DEADLINE_EXPECTED}")
     return seconds * 1_000_000

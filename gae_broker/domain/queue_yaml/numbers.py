@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 import yaml
 
@@ -11,7 +10,6 @@ from gae_broker.domain.queue_yaml.document import Document
 from gae_broker.domain.queue_yaml.values import unexpected
 from gae_broker.errors import QueueYamlError
 
-_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 WHOLE = "a whole number"
 SECONDS = "a number of seconds"
 
@@ -48,7 +46,7 @@ def seconds(document: Document, node: yaml.Node, key: str) -> float:
     if not 0 <= number < math.inf:  # neither holds for not-a-number
         raise _error(document, node, key, f"{SECONDS}, 0 or more")
     if isinstance(value, bool | str):
-        _note(document, node, key, f"{number:g}")
+        document.warn(node, key, f"{_found(node)!r} is read as {number:g}")
     return number
 
 
@@ -61,11 +59,13 @@ def at_least(document: Document, node: yaml.Node, key: str, least: int) -> int:
 
 
 def _error(document: Document, node: yaml.Node, key: str, expected: str) -> QueueYamlError:
-    found = node.value if isinstance(node, yaml.ScalarNode) else ""
-    return document.error(node, key, str(unexpected(found, expected)))
+    return document.error(node, key, str(unexpected(_found(node), expected)))
 
 
 def _note(document: Document, node: yaml.Node, key: str, meaning: str) -> None:
-    text = node.value if isinstance(node, yaml.ScalarNode) else ""
-    if not (_PLAIN.fullmatch(text) and text == meaning):
-        document.warn(node, key, f"{text!r} is read as {meaning}")
+    if _found(node) != meaning:
+        document.warn(node, key, f"{_found(node)!r} is read as {meaning}")
+
+
+def _found(node: yaml.Node) -> str:
+    return node.value if isinstance(node, yaml.ScalarNode) else ""

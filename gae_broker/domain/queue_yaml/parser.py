@@ -17,6 +17,7 @@ from gae_broker.domain.queue_yaml.values import STORAGE_EXPECTED, parse_total_st
 from gae_broker.errors import QueueYamlError
 
 KEYS = ("queue", "total_storage_limit", "resume_paused_queues", "application", extensions.KEY)
+LONGEST_NAME = 100  # what clients and the service take
 _PARTITION = r"(?:[a-z\d\-]{1,100}~)?"
 _DOMAIN = r"(?:(?!\-)[a-z\d\-\.]{1,100}:)?"
 _APPLICATION = re.compile(_PARTITION + _DOMAIN + r"(?!-)[a-z\d\-]{0,99}[a-z\d]", re.ASCII)
@@ -75,7 +76,7 @@ def _queues(document: Document, values: Mapping[str, yaml.Node]) -> Mapping[str,
             first = lines[queue.name]
             raise document.error(node, "name", f"a second queue '{queue.name}', the first is on line {first}")
         lines[queue.name] = queue.line
-        if 1 <= len(queue.name) <= 100:
+        if 1 <= len(queue.name) <= LONGEST_NAME:
             queues[queue.name] = queue
         else:
             # The parser takes 0 to 499 characters; no client can name such a queue.
@@ -87,9 +88,10 @@ def _queues(document: Document, values: Mapping[str, yaml.Node]) -> Mapping[str,
 def _storage(document: Document, node: yaml.Node | None) -> int | None:
     if node is None:
         return None
-    value = document.scalar(node, "total_storage_limit", STORAGE_EXPECTED)
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return document.attempt(node, "total_storage_limit", parse_total_storage_limit, text)
+    key = "total_storage_limit"
+    return document.attempt(
+        node, key, parse_total_storage_limit, document.text(node, key, STORAGE_EXPECTED, plain=False)
+    )
 
 
 def _resume(document: Document, node: yaml.Node | None) -> bool | None:

@@ -9,7 +9,7 @@ import yaml
 from gae_broker.domain.queue import Mode
 from gae_broker.domain.queue_yaml.document import Document
 from gae_broker.domain.queue_yaml.numbers import at_least, seconds
-from gae_broker.domain.queue_yaml.values import AGE_EXPECTED, parse_age_limit
+from gae_broker.domain.queue_yaml.values import AGE_EXPECTED, PLAIN_AGE, parse_age_limit
 from gae_broker.domain.retry import DEFAULT, MAX_BACKOFF_S, MAX_DOUBLINGS, MIN_BACKOFF_S, RetryParameters
 
 KEY = "retry_parameters"
@@ -49,7 +49,11 @@ def _age(document: Document, node: yaml.Node | None) -> int | None:
     if node is None:
         return None
     key = f"{KEY}.task_age_limit"
-    return document.attempt(node, key, parse_age_limit, document.text(node, key, AGE_EXPECTED, plain=False))
+    text = document.text(node, key, AGE_EXPECTED, plain=False)
+    limit = document.attempt(node, key, parse_age_limit, text)
+    if not PLAIN_AGE.fullmatch(text):
+        document.warn(node, key, f"{text!r} is read as {limit}s")
+    return limit
 
 
 def _backoff(document: Document, values: Mapping[str, yaml.Node]) -> tuple[float, float]:

@@ -48,7 +48,6 @@ def parse_total_storage_limit(text: str) -> int:
     Raises:
         QueueYamlError: the text is not a storage limit.
     """
-    text = text.strip()
     if not STORAGE.fullmatch(text):
         raise unexpected(text, STORAGE_EXPECTED)
     if text[-1] not in _SUFFIXES:
