@@ -1,0 +1,158 @@
+"""Shows the tasks of a queue without taking any, for operators and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gae_broker import errors
+from gae_broker.domain import wire
+from gae_broker.domain.message import Message
+from gae_broker.domain.queue import Mode, Queue
+from gae_broker.domain.task import Copy, Progress
+from gae_broker.engine import refusal
+from gae_broker.engine.catalog import Catalog, kind_of
+from gae_broker.engine.names import Namer
+from gae_broker.engine.succession import Mover, Step, Succession
+from gae_broker.ports import Browser, Clock, Fact, Held, Ledger, State
+
+_PAGE = 500
+
+
+class TaskBrowser:
+    """Looks into queues.
+
+    Args:
+        browser: the broker, to look into.
+        ledger: the facts, and the tagged tasks.
+        catalog: which queues there are.
+        clock, namer: times and copy ids.
+        mover: replaces copies.
+    """
+
+    def __init__(
+        self,
+        *,
+        browser: Browser,
+        ledger: Ledger,
+        catalog: Catalog,
+        clock: Clock,
+        namer: Namer,
+        mover: Mover,
+    ) -> None:
+        self._browser = browser
+        self._ledger = ledger
+        self._catalog = catalog
+        self._clock = clock
+        self._namer = namer
+        self._mover = mover
+
+    def tasks(self, queue: str, limit: int, after: tuple[int, str] | None = None) -> list[Copy]:
+        """The first ``limit`` tasks behind ``after`` in (eta, name) order: waiting, delayed, leased and running ones.
+
+        ``eta_us`` is a leased task's end of lease, ``progress`` what happened to it so far.
+
+        Raises:
+            UnknownQueueError: there is no such queue.
+            Error: this broker cannot list tasks.
+            TransientError: broker or ledger did not answer.
+        """
+        config = self._catalog.get(queue)
+        tasks = self._stored(config, limit, after)
+        if config.mode is Mode.PULL:
+            tasks += [_held_copy(held) for held in self._ledger.held(queue, limit, after)]
+        tasks.sort(key=lambda copy: (copy.eta_us, copy.name))
+        return tasks[:limit]
+
+    def find(self, queue: str, name: str) -> Copy | None:
+        """A task by its name, ``None`` where there is none.
+
+        Raises:
+            UnknownQueueError: there is no such queue.
+            Error: this broker cannot look tasks up.
+            TransientError: broker or ledger did not answer.
+        """
+        config = self._catalog.get(queue)
+        fact = self._ledger.facts(queue, [name]).get(name)
+        if fact is not None and fact.held:
+            return self._find_held(queue, name, fact)
+        found = self._browser.find(kind_of(config), queue, [name])
+        if found is None:
+            raise errors.Error(f"the broker of queue {queue!r} cannot look tasks up")
+        purged_us = self._ledger.control(queue).purged_us
+        facts = {} if fact is None else {name: fact}
+        return next(iter(_live(found.get(name, ()), facts, purged_us)), None)
+
+    def run_now(self, queue: str, name: str) -> Copy:
+        """Make a push task's next attempt due now; one that is due already stays as it is.
+
+        Returns:
+            The task as it is now.
+
+        Raises:
+            UnknownQueueError, InvalidQueueModeError: no such queue, or a pull queue.
+            UnknownTaskError: there is no such task.
+            Error: this broker cannot look tasks up.
+            TransientError: broker or ledger did not answer, or the task was changed meanwhile.
+        """
+        if self._catalog.get(queue).mode is Mode.PULL:
+            raise errors.InvalidQueueModeError(f"queue {queue!r} is a pull queue; its tasks are leased, not run")
+        old = self.find(queue, name)
+        if old is None:
+            raise refusal.unknown(queue, name)
+        now_us = self._clock.now_us()
+        if old.eta_us <= now_us:
+            return old
+        new = old.successor(self._namer.copy_id(), now_us, old.progress)
+        steps, error = self._mover.move(queue, [Succession(old.copy_id, new, 0)])
+        if error is not None:
+            raise error
+        if steps[0] is Step.LOST:
+            raise errors.TransientError(f"task {name!r} in queue {queue!r} was changed just now; try again")
+        self._mover.discard(kind_of(self._catalog.get(queue)), queue, [old.copy_id])
+        return new
+
+    def _stored(self, config: Queue, limit: int, after: tuple[int, str] | None) -> list[Copy]:
+        """The broker's live copies; reads on behind a page of void ones."""
+        purged_us = self._ledger.control(config.name).purged_us
+        tasks: dict[str, Copy] = {}
+        while len(tasks) < limit:
+            page = self._browser.browse(kind_of(config), config.name, _PAGE, after)
+            if page is None:
+                raise errors.Error(f"the broker of queue {config.name!r} cannot list tasks")
+            facts = self._ledger.facts(config.name, [message.key for message in page]) if page else {}
+            for copy in _live(page, facts, purged_us):
+                tasks.setdefault(copy.name, copy)
+            if len(page) < _PAGE:
+                break
+            after = page[-1].due_us, page[-1].key
+        return list(tasks.values())
+
+    def _find_held(self, queue: str, name: str, fact: Fact) -> Copy | None:
+        if fact.state is not State.LIVE:
+            return None
+        place = (fact.eta_us, name[:-1])
+        while page := self._ledger.held(queue, _PAGE, place):
+            for held in page:
+                if held.message.key == name:
+                    return _held_copy(held)
+                if (held.eta_us, held.message.key) > (fact.eta_us, name):
+                    return None
+            place = page[-1].eta_us, page[-1].message.key
+        return None
+
+
+def _live(messages: Iterable[Message], facts: dict[str, Fact], purged_us: int) -> list[Copy]:
+    copies: list[Copy] = []
+    for message in messages:
+        fact = facts.get(message.key)
+        if fact is not None and (fact.state in {State.DONE, State.DELETED} or fact.live_copy != message.copy_id):
+            continue
+        copy = wire.decode(message)
+        if copy.content.created_us > purged_us:
+            copies.append(copy)
+    return copies
+
+
+def _held_copy(held: Held) -> Copy:
+    return replace(wire.decode(held.message), eta_us=held.eta_us, progress=Progress(tries=held.leases))

@@ -1,0 +1,310 @@
+"""Adds tasks: App Engine's service phase, then publish, then whatever the ledger must know.
+
+Design section 5: a name is reserved (the ledger keeps the message), the message is published and confirmed, the
+reservation becomes a live row. A crash in between leaves a claim that housekeeping publishes again under the same
+copy id: the name is not burnt, the task not lost. Unnamed tasks never touch the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gae_broker import errors
+from gae_broker.domain import wire
+from gae_broker.domain.message import Message
+from gae_broker.domain.queue import Mode, Queue
+from gae_broker.domain.task import Content, Copy, Kind
+from gae_broker.engine import entry, refusal, transactions
+from gae_broker.engine.catalog import Catalog
+from gae_broker.engine.names import Namer
+from gae_broker.engine.stamps import Stamps
+from gae_broker.engine.storage import StorageGuard
+from gae_broker.ports import Claim, ClaimOutcome, ClaimResult, Clock, Facts, Publisher
+from gae_broker.settings import Settings
+
+_log = logging.getLogger(__name__)
+_US = 1_000_000
+MAX_ETA_US = 30 * 86_400 * _US
+NOT_STORED = (errors.UnknownQueueError, errors.PublishRejectedError)
+"""Publish failures that leave no copy behind; after any other the copy may be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to add.
+
+    Attributes:
+        content: its name is ``""`` where the engine shall choose one; ``created_us`` is set by the engine.
+        eta_us: the earliest time of its first attempt.
+    """
+
+    content: Content
+    eta_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of one task of a call.
+
+    Attributes:
+        name: the task's name where it was added, else ``None``.
+        error: why it was not added, or is not known to have been; ``None`` where it was added or skipped.
+        skipped: it is valid itself and was not added, as another task of the call is not.
+    """
+
+    name: str | None
+    error: Exception | None = None
+    skipped: bool = False
+
+
+class Enqueuer:
+    """Adds tasks to queues.
+
+    Args:
+        publisher: where messages go.
+        facts: where names are reserved.
+        catalog: which queues there are.
+        clock, stamps, namer: times, creation times, and names for the unnamed.
+        storage: keeps queue.yaml's ``total_storage_limit``.
+        settings: deadlines.
+    """
+
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        facts: Facts,
+        catalog: Catalog,
+        clock: Clock,
+        stamps: Stamps,
+        namer: Namer,
+        storage: StorageGuard,
+        settings: Settings,
+    ) -> None:
+        self._publisher = publisher
+        self._facts = facts
+        self._catalog = catalog
+        self._clock = clock
+        self._stamps = stamps
+        self._namer = namer
+        self._storage = storage
+        self._deadline_s = settings.publish_deadline_s
+        self._takeover_us = round(settings.claim_takeover_s * _US)
+
+    def add(self, queue: str, tasks: Sequence[NewTask], *, transactional: bool = False) -> list[Added]:
+        """Add tasks, one answer each, in order.
+
+        If any is invalid (eta, queue, size) none is added and the valid ones are reported as skipped. Otherwise
+        each is added for itself: a name that is taken, or a failed publish, concerns that task alone.
+
+        Args:
+            queue: the queue's name.
+            tasks: what to add.
+            transactional: enlist the tasks with the current transaction; they are enqueued when it commits.
+
+        Raises:
+            InvalidQueueModeError: push tasks for a pull queue, or the reverse.
+            PublishRejectedError: queue.yaml's ``total_storage_limit`` would be exceeded.
+            BadTransactionStateError, DatastoreError, InvalidTaskNameError: of a transactional add only.
+        """
+        if not tasks:
+            return []
+        invalid = self._invalid(queue, tasks)
+        if invalid is not None:
+            return invalid
+        _require_mode(self._catalog.get(queue), tasks)
+        self._storage.require(tasks_bytes=sum(len(task.content.payload) for task in tasks))
+        if transactional:
+            return self._enlist(queue, tasks)
+        return self.deliver(self._copies(queue, tasks))
+
+    def deliver(self, copies: Sequence[Copy]) -> list[Added]:
+        """Put copies of one queue into it by the protocol above, one answer each, in order.
+
+        For transactions: it may be called again with the copies that failed.
+        """
+        messages = [wire.encode(copy) for copy in copies]
+        reserved = [index for index, copy in enumerate(copies) if copy.content.named or copy.content.tag is not None]
+        failures: dict[int, Exception] = {}
+        claimed_us = self._clock.now_us() if reserved else 0
+        if reserved:
+            failures = self._claim(copies, messages, reserved, claimed_us)
+        outgoing = [i for i, copy in enumerate(copies) if copy.content.tag is None and i not in failures]
+        if outgoing:
+            failures |= self._publish(copies, messages, outgoing, claimed_us)
+        return [
+            Added(None, failures[index]) if index in failures else Added(copy.name) for index, copy in enumerate(copies)
+        ]
+
+    def _invalid(self, queue: str, tasks: Sequence[NewTask]) -> list[Added] | None:
+        """The answers of a call that adds nothing, ``None`` where every task is valid."""
+        latest_us = self._clock.now_us() + MAX_ETA_US
+        try:
+            self._catalog.get(queue)
+            unknown = None
+        except errors.UnknownQueueError as exc:
+            unknown = exc
+        found = [_eta_error(task, latest_us) or unknown or _size_error(queue, task) for task in tasks]
+        if not any(found):
+            return None
+        return [Added(None, error, skipped=error is None) for error in found]
+
+    def _copies(self, queue: str, tasks: Sequence[NewTask]) -> list[Copy]:
+        created_us = self._stamps.created_us(queue)
+        copies = []
+        for task in tasks:
+            content = replace(
+                task.content,
+                name=task.content.name or self._namer.task_name(),
+                named=bool(task.content.name),
+                created_us=created_us,
+                tag=task.content.tag or None,
+            )
+            copies.append(Copy(self._namer.copy_id(), queue, content, task.eta_us))
+        return copies
+
+    def _enlist(self, queue: str, tasks: Sequence[NewTask]) -> list[Added]:
+        for task in tasks:
+            if task.content.name:
+                raise errors.InvalidTaskNameError(
+                    f"task {task.content.name!r}: a task of a transaction cannot be named; leave the name out",
+                )
+        copies = self._copies(queue, tasks)
+        transaction = transactions.require(len(copies))
+        waiting = list(copies)
+        transaction.enlist(copies, lambda: self._deliver_committed(waiting))
+        return [Added(copy.name) for copy in copies]
+
+    def _deliver_committed(self, waiting: list[Copy]) -> None:
+        """Enqueue a committed transaction's tasks and take them off the list.
+
+        They count as created now, so that a purge before the commit does not concern them.
+
+        Raises:
+            Error: why the first of those that stay on the list could not be enqueued; call again later.
+        """
+        if not waiting:
+            return
+        created_us = self._stamps.created_us(waiting[0].queue)
+        stamped = [replace(copy, content=replace(copy.content, created_us=created_us)) for copy in waiting]
+        answers = self.deliver(stamped)
+        # A name the engine chose can only be taken by an earlier call whose answer got lost.
+        failed = [
+            added.error is not None and not isinstance(added.error, errors.TaskAlreadyExistsError) for added in answers
+        ]
+        waiting[:] = [copy for copy, stays in zip(waiting, failed, strict=True) if stays]
+        for added, stays in zip(answers, failed, strict=True):
+            if stays and added.error is not None:
+                raise added.error
+
+    def _claim(
+        self,
+        copies: Sequence[Copy],
+        messages: Sequence[Message],
+        reserved: Sequence[int],
+        now_us: int,
+    ) -> dict[int, Exception]:
+        """Reserve names; why not, by index."""
+        queue = copies[0].queue
+        failures: dict[int, Exception] = {}
+        first: dict[str, int] = {}
+        for index in reserved:
+            if first.setdefault(copies[index].name, index) != index:
+                failures[index] = refusal.exists(queue, copies[index].name)
+        wanted = list(first.values())
+        claims = [
+            Claim(messages[i], copies[i].content.named, copies[i].content.created_us, copies[i].content.tag)
+            for i in wanted
+        ]
+        try:
+            outcomes = self._facts.claim(queue, claims, now_us, now_us - self._takeover_us)
+        except errors.TransientError as exc:
+            return failures | dict.fromkeys(wanted, exc)
+        for index, outcome in zip(wanted, outcomes, strict=True):
+            if outcome.result is not ClaimResult.GRANTED:
+                failures[index] = _refuse(queue, copies[index].name, outcome)
+        return failures
+
+    def _publish(
+        self,
+        copies: Sequence[Copy],
+        messages: Sequence[Message],
+        outgoing: Sequence[int],
+        claimed_us: int,
+    ) -> dict[int, Exception]:
+        """Publish, then turn claims into live rows, or give up those whose message is known not to be stored."""
+        queue = copies[0].queue
+        results = self._publisher.publish([messages[index] for index in outgoing], self._deadline_s)
+        failures = {index: error for index, error in zip(outgoing, results, strict=True) if error is not None}
+        claimed = [index for index in outgoing if copies[index].content.named]
+        lost = [index for index in claimed if isinstance(failures.get(index), NOT_STORED)]
+        stored = [index for index in claimed if index not in failures]
+        if lost:
+            self._release(queue, [(copies[index].name, copies[index].copy_id) for index in lost])
+        if stored:
+            error = self._confirm(queue, [(copies[index].name, copies[index].copy_id) for index in stored], claimed_us)
+            if error is not None:
+                failures |= dict.fromkeys(stored, error)
+        return failures
+
+    def _release(self, queue: str, claims: Sequence[tuple[str, str]]) -> None:
+        try:
+            self._facts.release(queue, claims)
+        except errors.TransientError as exc:
+            # The claims stay: their names are refused until they are taken over, and housekeeping tries to publish.
+            _log.warning("%d names in queue %s stay reserved: %s", len(claims), queue, exc)
+
+    def _confirm(self, queue: str, claims: Sequence[tuple[str, str]], claimed_us: int) -> Exception | None:
+        """Make stored tasks live. Why that is not certain; the tasks are then stored, and safe to add again.
+
+        A task whose claim was not confirmed must not be reported as added: another add may take the name over and
+        with it void the stored copy.
+        """
+        now_us = self._clock.now_us()
+        try:
+            self._facts.confirm(queue, claims, now_us)
+        except errors.TransientError as exc:
+            return exc
+        if now_us - claimed_us < self._takeover_us:
+            return None
+        return errors.ConfirmTimeoutError(
+            f"publishing to queue {queue!r} took {(now_us - claimed_us) / _US:.0f} s, so long that another add may "
+            "have taken the name over; whether the task was enqueued is not known, add it again",
+        )
+
+
+def _require_mode(config: Queue, tasks: Sequence[NewTask]) -> None:
+    mode = Mode.PULL if tasks[0].content.kind is Kind.PULL else Mode.PUSH
+    if config.mode is not mode:
+        raise errors.InvalidQueueModeError(f"queue {config.name!r} is a {config.mode} queue; it takes no {mode} tasks")
+
+
+def _eta_error(task: NewTask, latest_us: int) -> Exception | None:
+    if task.eta_us < 0:
+        return errors.InvalidEtaError(f"eta {task.eta_us} us is before 1970; give a time since then")
+    if task.eta_us > latest_us:
+        return errors.InvalidEtaError(f"eta {refusal.moment(task.eta_us)} is more than 30 days ahead")
+    return None
+
+
+def _size_error(queue: str, task: NewTask) -> Exception | None:
+    limit = entry.limit(task.content.kind)
+    size = entry.size(queue, task.content, task.eta_us)
+    if size <= limit:
+        return None
+    return errors.TaskTooLargeError(
+        f"the task's entry in the request is {size} bytes, a {task.content.kind} task's may be {limit}; "
+        "store the payload elsewhere and send its key",
+    )
+
+
+def _refuse(queue: str, name: str, outcome: ClaimOutcome) -> Exception:
+    if outcome.result is ClaimResult.PENDING:
+        return errors.ClaimPendingError(
+            f"another add of task {name!r} to queue {queue!r} is under way; try again in a few seconds",
+        )
+    if outcome.result is ClaimResult.EXISTS:
+        return refusal.exists(queue, name)
+    return refusal.tombstoned(queue, name, outcome.fact)

@@ -1,0 +1,110 @@
+"""Replaces copies of tasks by their successors: publish and await the confirm, then compare-and-swap.
+
+This is the first half of design section 5. The second, doing away with the old copy, is the caller's: only it knows
+whether it holds a delivery to ack or a stored message to discard.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from gae_broker import errors
+from gae_broker.domain import wire
+from gae_broker.domain.task import Copy, Kind
+from gae_broker.ports import Browser, Clock, Facts, Move, Publisher
+
+_log = logging.getLogger(__name__)
+
+
+class Carrier(Publisher, Browser, Protocol):
+    """A broker, as far as it stores messages and removes them by id."""
+
+
+class Step(StrEnum):
+    """How far a succession came."""
+
+    MOVED = "moved"
+    """The new copy is the live one; the old one is void."""
+    LOST = "lost"
+    """The old copy was not the live one any more; both are void."""
+    UNSTORED = "unstored"
+    """The new copy is not known to be stored; the old one is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """A copy, the one that shall take its place, and the row's lease count from then on.
+
+    ``expected_eta_us``: if given, the row's eta must be this one.
+    """
+
+    old_copy: str
+    new: Copy
+    leases: int
+    expected_eta_us: int | None = None
+
+
+class Mover:
+    """Performs successions.
+
+    Args:
+        carrier: where the copies are.
+        facts: which copy is the live one.
+        clock: the time.
+        deadline_s: how long a publish may take.
+    """
+
+    def __init__(self, carrier: Carrier, facts: Facts, clock: Clock, deadline_s: float) -> None:
+        self._carrier = carrier
+        self._facts = facts
+        self._clock = clock
+        self._deadline_s = deadline_s
+
+    def move(self, queue: str, successions: Sequence[Succession]) -> tuple[list[Step], Exception | None]:
+        """Replace copies of one queue, each for itself: one publish, one transaction.
+
+        Returns:
+            How far each came, and why the first that is `Step.UNSTORED` could not be published.
+
+        Raises:
+            TransientError: the ledger did not answer; which copies are live is not known, so every old one must
+                be kept, and a later look at the ledger tells.
+        """
+        if not successions:
+            return [], None
+        results = self._carrier.publish([wire.encode(step.new) for step in successions], self._deadline_s)
+        stored = [step for step, error in zip(successions, results, strict=True) if error is None]
+        swapped = iter(self._facts.advance(queue, [_move(step) for step in stored], self._clock.now_us()))
+        steps = [Step.UNSTORED if error else Step.MOVED if next(swapped) else Step.LOST for error in results]
+        orphans = [
+            (step.new.content.kind, step.new.copy_id)
+            for step, result in zip(successions, steps, strict=True)
+            if result is not Step.MOVED
+        ]
+        if orphans:
+            self.discard(orphans[0][0], queue, [copy_id for _, copy_id in orphans])
+        return steps, next((error for error in results if error is not None), None)
+
+    def discard(self, kind: Kind, queue: str, copy_ids: Sequence[str]) -> None:
+        """Remove void copies from the broker, which only saves space: the ledger suppresses them anyway."""
+        try:
+            self._carrier.discard(kind, queue, copy_ids)
+        except errors.Error as exc:
+            _log.info("%d void copies stay in queue %s until they are due: %s", len(copy_ids), queue, exc)
+
+
+def _move(step: Succession) -> Move:
+    return Move(
+        name=step.new.name,
+        old_copy=step.old_copy,
+        new_copy=step.new.copy_id,
+        eta_us=step.new.eta_us,
+        leases=step.leases,
+        named=step.new.content.named,
+        created_us=step.new.content.created_us,
+        expected_eta_us=step.expected_eta_us,
+    )
