@@ -243,7 +243,7 @@ def _parse(name: str, value: object, source: str) -> object:
     try:
         return OPTIONS[name].parse(value)
     except ValueError as exc:
-        shown = mask(str(value)) if OPTIONS[name].secret or isinstance(value, str) else value
+        shown = mask(value) if isinstance(value, str) else value
         raise SettingsError(f"{name} (from {source}): found {shown!r}, expected {exc}") from None
 
 
