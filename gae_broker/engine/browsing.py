@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from gae_broker.engine.names import Namer
 from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.ports import Browser, Clock, Fact, Held, Ledger, State
 
+_log = logging.getLogger(__name__)
 _PAGE = 500
 
 
@@ -148,7 +150,11 @@ def _live(messages: Iterable[Message], facts: dict[str, Fact], purged_us: int) -
         fact = facts.get(message.key)
         if fact is not None and (fact.state in {State.DONE, State.DELETED} or fact.live_copy != message.copy_id):
             continue
-        copy = wire.decode(message)
+        try:
+            copy = wire.decode(message)
+        except errors.StorageError as exc:
+            _log.warning("%s", exc)
+            continue
         if copy.content.created_us > purged_us:
             copies.append(copy)
     return copies

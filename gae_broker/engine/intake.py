@@ -10,6 +10,7 @@ from enum import StrEnum
 from gae_broker import errors
 from gae_broker.domain import wire
 from gae_broker.domain.task import Copy, Kind
+from gae_broker.engine.succession import Mover
 from gae_broker.ports import Control, Delivery, Fact, Facts, Puller, State
 
 _log = logging.getLogger(__name__)
@@ -59,14 +60,16 @@ class Hand:
 
     Args:
         puller: where they come from.
+        mover: puts away what cannot be read.
         facts: what is known of them.
         queue: the pull queue's name.
         control: the queue's steering.
         now_us: the call's time.
     """
 
-    def __init__(self, puller: Puller, facts: Facts, queue: str, control: Control, now_us: int) -> None:
+    def __init__(self, puller: Puller, mover: Mover, facts: Facts, queue: str, control: Control, now_us: int) -> None:
         self._puller = puller
+        self._mover = mover
         self._facts = facts
         self._queue = queue
         self._purged_us = control.purged_us
@@ -117,11 +120,13 @@ class Hand:
     def _sort(self, deliveries: Sequence[Delivery]) -> None:
         facts = self._facts.facts(self._queue, [delivery.message.key for delivery in deliveries])
         void: list[Delivery] = []
+        unreadable: list[Delivery] = []
         for delivery in deliveries:
             try:
                 copy = wire.decode(delivery.message)
             except errors.StorageError as exc:
-                _log.error("%s; it stays in the queue", exc)
+                _log.error("%s; it is put among the dead letters", exc)
+                unreadable.append(delivery)
                 continue
             fact = facts.get(copy.name)
             verdict = judge(copy, fact, self._purged_us, self._now_us)
@@ -136,4 +141,7 @@ class Hand:
                 # first makes a row that voids the other, so only one is taken and the other goes back.
                 self._names.add(copy.name)
                 self.taken.append(Taken(delivery, copy, leases))
+        if unreadable:
+            buried = self._mover.bury([delivery.message for delivery in unreadable])
+            void += [delivery for delivery, stored in zip(unreadable, buried, strict=True) if stored]
         self.ack(void)

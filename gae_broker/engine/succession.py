@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
 from gae_broker import errors
 from gae_broker.domain import wire
+from gae_broker.domain.message import Message
 from gae_broker.domain.task import Copy, Kind
 from gae_broker.ports import Browser, Clock, Facts, Move, Publisher
 
@@ -88,6 +89,11 @@ class Mover:
         if orphans:
             self.discard(orphans[0][0], queue, [copy_id for _, copy_id in orphans])
         return steps, next((error for error in results if error is not None), None)
+
+    def bury(self, messages: Sequence[Message]) -> list[bool]:
+        """Put messages that this release cannot read among the dead, as they are; whether each is stored there."""
+        dead = [replace(message, kind=Kind.DEAD, due_us=0) for message in messages]
+        return [error is None for error in self._carrier.publish(dead, self._deadline_s)]
 
     def discard(self, kind: Kind, queue: str, copy_ids: Sequence[str]) -> None:
         """Remove void copies from the broker, which only saves space: the ledger suppresses them anyway."""
