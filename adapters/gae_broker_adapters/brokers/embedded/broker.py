@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
@@ -19,14 +20,13 @@ from gae_broker_adapters.brokers.embedded.pump import Pump
 from gae_broker_adapters.brokers.embedded.queues import Queues
 from gae_broker_adapters.brokers.embedded.receiver import Receiver
 
-
 _FORK_WAIT_S = 5.0
 
 
 class _Parts:
     """What one broker object consists of in one process; a forked child builds its own."""
 
-    def __init__(self, path: str | None, clock: Clock) -> None:
+    def __init__(self, path: Path | None, clock: Clock) -> None:
         self.pid = os.getpid()
         self.connections = Connections(path)
         self.queues = Queues(self.connections)
@@ -44,7 +44,7 @@ class EmbeddedBroker:
     subscription reads it again every few milliseconds and so notices a virtual clock that was moved.
     """
 
-    def __init__(self, path: str | None, clock: Clock) -> None:
+    def __init__(self, path: Path | None, clock: Clock) -> None:
         self._path = path
         self._clock = clock
         self._assembled = _Parts(path, clock)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
+from gae_broker.errors import TransientError
 from gae_broker.ports import Clock, Depth
 from gae_broker_adapters.brokers.embedded import queues as counters
 from gae_broker_adapters.brokers.embedded.connections import Connections
@@ -14,15 +16,18 @@ from gae_broker_adapters.brokers.embedded.queues import Queues
 
 _CHUNKS = (1, 8, 64, 512)  # few lengths, so that few statements are compiled and all stay cached
 _PURGED_AT_ONCE = 2000  # some 20 ms of the write lock, after which others get their turn
+_COUNTED_ANEW = 1000  # matured messages from which on a depth keeps what it counted
+_COUNTING_WAIT_S = 0.05
 
-_DEPTH = """
-SELECT ready, delayed, unacked, counted_us,
-    (SELECT count(*) FROM broker_messages WHERE queue_id = ?1 AND claim IS NULL AND due_us > counted_us AND due_us <= ?2),
-    (SELECT count(*) FROM broker_messages WHERE queue_id = ?1 AND claim IS NULL AND due_us > ?2 AND due_us <= counted_us),
-    (SELECT due_us FROM broker_messages WHERE queue_id = ?1 AND claim IS NULL ORDER BY due_us LIMIT 1),
+_WAITING = "FROM broker_messages WHERE queue_id = ?1 AND claim IS NULL"
+_DEPTH = f"""
+SELECT ready, delayed, unacked,
+    (SELECT count(*) {_WAITING} AND due_us > counted_us AND due_us <= ?2),
+    (SELECT count(*) {_WAITING} AND due_us > ?2 AND due_us <= counted_us),
+    (SELECT due_us {_WAITING} ORDER BY due_us LIMIT 1),
     (SELECT min(due_us) FROM broker_messages WHERE queue_id = ?1 AND claim IS NOT NULL)
 FROM broker_queues WHERE id = ?1
-"""
+"""  # noqa: S608 - constants only
 _COLUMNS = "copy_id, key, due_us, meta, body"
 
 
@@ -41,7 +46,7 @@ class Browsing:
         with self._connections.reading() as connection:
             for marks, chunk in _chunks(keys):
                 rows = connection.execute(
-                    f"SELECT {_COLUMNS} FROM broker_messages WHERE queue_id = ? AND key IN ({marks})",
+                    f"SELECT {_COLUMNS} FROM broker_messages WHERE queue_id = ? AND key IN ({marks})",  # noqa: S608 - question marks
                     (queue_id, *chunk),
                 ).fetchall()
                 for row in rows:
@@ -57,7 +62,7 @@ class Browsing:
                 row
                 for state in ("IS NULL", "IS NOT NULL")
                 for row in connection.execute(
-                    f"SELECT {_COLUMNS} FROM broker_messages WHERE queue_id = ? AND claim {state}"
+                    f"SELECT {_COLUMNS} FROM broker_messages WHERE queue_id = ? AND claim {state}"  # noqa: S608 - constants
                     " AND (due_us, key) > (?, ?) ORDER BY due_us, key LIMIT ?",
                     (queue_id, due_us, key, limit),
                 ).fetchall()
@@ -76,13 +81,17 @@ class Browsing:
         queue_id, now_us = self._queues.id(kind, queue), self._clock.now_us()
         with self._connections.reading() as connection:
             row = connection.execute(_DEPTH, (queue_id, now_us)).fetchone()
-        ready, delayed, unacked, _, matured, unmatured, waiting_us, held_us = row
+        ready, delayed, unacked, matured, unmatured, waiting_us, held_us = row
         change = matured - unmatured
         dues_us = [due_us for due_us in (waiting_us, held_us) if due_us is not None]
-        if change > _PURGED_AT_ONCE:
-            with self._connections.writing() as connection:
-                counters.count_until(connection, queue_id, now_us)
+        if abs(change) > _COUNTED_ANEW:
+            self._remember_ready(queue_id, now_us)
         return Depth(ready + change, delayed - change, unacked, min(dues_us, default=None))
+
+    def _remember_ready(self, queue_id: int, now_us: int) -> None:
+        """Spare the next call the counting of what this one counted; not worth waiting for."""
+        with suppress(TransientError), self._connections.writing(_COUNTING_WAIT_S) as connection:
+            counters.count_until(connection, queue_id, now_us)
 
     def purge(self, kind: Kind, queue: str) -> int:
         """As `Browser.purge`; in several transactions, so that nobody waits long for it."""
@@ -109,7 +118,8 @@ def discard(connection: sqlite3.Connection, queue_id: int, copy_ids: Sequence[st
     rows: list[tuple[int, int | None]] = []
     for marks, chunk in _chunks(copy_ids):
         rows += connection.execute(
-            f"DELETE FROM broker_messages WHERE queue_id = ? AND copy_id IN ({marks}) RETURNING due_us, claim",
+            f"DELETE FROM broker_messages WHERE queue_id = ? AND copy_id IN ({marks})"  # noqa: S608 - question marks
+            " RETURNING due_us, claim",
             (queue_id, *chunk),
         ).fetchall()
     waiting = [due_us for due_us, claim in rows if claim is None]

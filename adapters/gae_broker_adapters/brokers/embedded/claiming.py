@@ -103,15 +103,19 @@ class Claiming:
 
     def restore(self, deliveries: Sequence[Delivery]) -> set[int]:
         """As `Puller.restore`; the numbers of the queues that got something back."""
-        by_queue = _by_queue(deliveries)
-        if not by_queue:
+        if not deliveries:
             return set()
         with self._connections.writing() as connection:
-            for queue_id, receipts in by_queue.items():
-                dues_us: list[int] = []
-                for receipt in receipts:
-                    dues_us += _unclaim(connection, receipt)
-                counters.add_waiting(connection, queue_id, dues_us, 1, -len(dues_us))
+            return self.restore_within(connection, deliveries)
+
+    def restore_within(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery]) -> set[int]:
+        """As `restore`, within a transaction."""
+        by_queue = _by_queue(deliveries)
+        for queue_id, receipts in by_queue.items():
+            dues_us: list[int] = []
+            for receipt in receipts:
+                dues_us += _unclaim(connection, receipt)
+            counters.add_waiting(connection, queue_id, dues_us, 1, -len(dues_us))
         return set(by_queue)
 
 

@@ -9,18 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 from gae_broker.errors import BrokerUnavailableError, StorageError
 from gae_broker_adapters.brokers.embedded import faults
+from gae_broker_adapters.brokers.embedded.readers import Readers
 
 WAIT_S = 10.0
 """How long a call waits for other processes' transactions where its caller gave no deadline."""
 
 _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.005
-_READERS_KEPT = 4
-_CHECKPOINT_PAGES = 4000  # 16 MB: a page changed often is copied back once, at some cost in the file's size
+_CHECKPOINT_PAGES = 4000  # 16 MB: a page that changes often is copied back to the file once, not often
 _WAL_LIMIT = 64 * 1024 * 1024
 _CACHE_KIB = 32 * 1024
 _ABANDONED: list[object] = []  # connections of a parent process: to close them here could release its locks
@@ -34,17 +35,16 @@ class Connections:
         where: the database, as messages name it.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self.where = "the in-memory broker" if path is None else f"the broker file {path}"
         self._pid = os.getpid()
-        self._writer_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
-        self._writer_is_durable = True
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        self._is_durable = True
         self._identity: tuple[int, int] | None = None
         self._data_version = -1
+        self._readers = Readers(self._connect, WAIT_S)
         self._closed = False
 
     @contextmanager
@@ -60,7 +60,7 @@ class Connections:
         """
         self._require_own_process()
         deadline = time.monotonic() + wait_s
-        if not self._writer_lock.acquire(timeout=max(wait_s, 0.0)):
+        if not self._lock.acquire(timeout=max(wait_s, 0.0)):
             raise faults.locked(self.where, wait_s)
         try:
             connection = self._begin(deadline, wait_s, durable=durable)
@@ -68,14 +68,13 @@ class Connections:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                self._roll_back(connection)
                 raise
         except sqlite3.Error as exc:
             self._forget_if_broken(exc)
             raise faults.translate(exc, self.where, publishing=durable) from exc
         finally:
-            self._writer_lock.release()
+            self._lock.release()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -86,19 +85,14 @@ class Connections:
             return
         self._require_own_process()
         try:
-            connection = self._borrow_reader()
-            try:
+            with self._readers.borrowed() as connection:
                 yield connection
-            except BaseException:
-                connection.close()
-                raise
-            self._return_reader(connection)
         except sqlite3.Error as exc:
             raise faults.translate(exc, self.where, publishing=False) from exc
 
     def foreign_commits(self) -> bool:
         """Whether another connection to the file committed since the last call; ``False`` while a thread writes."""
-        if self.path is None or not self._writer_lock.acquire(blocking=False):
+        if self.path is None or not self._lock.acquire(blocking=False):
             return False
         try:
             connection = self._writer or self._open_writer()
@@ -110,49 +104,41 @@ class Connections:
                 return False
             raise faults.translate(exc, self.where, publishing=False) from exc
         finally:
-            self._writer_lock.release()
+            self._lock.release()
         return bool(changed)
 
     def close(self) -> None:
         """Close every connection for good. Idempotent."""
-        with self._writer_lock:
+        with self._lock:
             self._closed = True
             self._drop()
 
     # ------------------------------------------------------------------------------------------ fork
 
     def hold_still(self, wait_s: float) -> bool:
-        """Before a fork: let no transaction be under way, and close the file.
+        """Before a fork: let no transaction be under way, and close the file; whether `go_on` must follow.
 
-        SQLite keeps its view of the file's locks in process memory, and a child would inherit it: with a
-        transaction under way in the parent, the child could never write (https://sqlite.org/howtocorrupt.html, 2.6).
+        SQLite keeps its view of the file's locks in the process's memory, which a child inherits: with a
+        transaction under way in the parent, the child would wait for its end for ever, and with the file open
+        it would take the parent's locks for its own (https://sqlite.org/howtocorrupt.html, section 2.6).
         """
-        if self.path is None or not self._writer_lock.acquire(timeout=wait_s):
+        if self.path is None or not self._lock.acquire(timeout=wait_s):
             return False
         self._drop()
         return True
 
     def go_on(self) -> None:
         """In the parent, after the fork that `hold_still` prepared."""
-        self._writer_lock.release()
+        self._lock.release()
 
     def abandon(self) -> None:
         """In a child: never use nor close what the parent opened."""
         _ABANDONED.append(self)
 
-    # ------------------------------------------------------------------------------------------ opening
-
-    def _require_own_process(self) -> None:
-        if self._pid == os.getpid():
-            return
-        if self.path is None:
-            raise BrokerUnavailableError(
-                "an in-memory broker belongs to the process that opened it; forked processes need a file, embedded:///FILE",
-            )
-        raise BrokerUnavailableError(f"{self.where} was opened before a fork; take the broker object anew")
+    # ------------------------------------------------------------------------------------------ the writer
 
     def _begin(self, deadline: float, waited_s: float, *, durable: bool) -> sqlite3.Connection:
-        """Start a write transaction, trying again in short random pauses.
+        """Start a write transaction, trying again after short random pauses.
 
         SQLite's own busy handler backs off to 100 ms, in which other processes' short transactions overtake
         this one again and again.
@@ -169,34 +155,43 @@ class Connections:
                     raise
                 if time.monotonic() + pause_s >= deadline:
                     raise faults.locked(self.where, waited_s) from exc
-                time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+                time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads waiters, guards nothing
                 pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
             else:
                 return connection
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._drop()
 
     def _set_durability(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         """FULL waits for the disk at each commit, NORMAL only at checkpoints.
 
         The pragma takes effect while it is compiled, so it must not come from the statement cache: hence a script.
         """
-        if self.path is None or self._writer_is_durable == durable:
+        if self.path is None or self._is_durable == durable:
             return
         connection.executescript(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._writer_is_durable = durable
+        self._is_durable = durable
 
     def _open_writer(self) -> sqlite3.Connection:
-        if self._closed:
-            raise BrokerUnavailableError(f"{self.where} was closed by this process; open it again")
         connection = self._connect()
         if self.path is not None:
-            _configure(connection)
-            stat = os.stat(self.path)
-            self._identity = (stat.st_dev, stat.st_ino)
-        self._writer, self._writer_is_durable = connection, True
+            connection.executescript(
+                f"PRAGMA synchronous=FULL; PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA cell_size_check=ON;"
+                f" PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}; PRAGMA journal_size_limit={_WAL_LIMIT}",
+            )
+            self._identity = _identity(self.path)
+        self._writer, self._is_durable = connection, True
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        target = ":memory:" if self.path is None else f"file:{quote(self.path)}?mode=rw"
+        if self._closed:
+            raise BrokerUnavailableError(f"{self.where} was closed by this process; open it again")
+        target = ":memory:" if self.path is None else f"file:{quote(str(self.path))}?mode=rw"
         return sqlite3.connect(
             target,
             uri=True,
@@ -207,53 +202,37 @@ class Connections:
         )
 
     def _require_same_file(self) -> None:
-        """Whoever removes or replaces the file must not see tasks vanish into the unlinked one."""
-        if self.path is None:
+        """Tasks must not vanish into a file that somebody removed or replaced while it was open."""
+        if self.path is None or _identity(self.path) == self._identity:
             return
-        try:
-            stat = os.stat(self.path)
-        except OSError as exc:
-            self._drop()
-            raise StorageError(
-                f"{self.where} is gone ({exc.strerror}); put it back, then restart this process"
-            ) from exc
-        if self._identity != (stat.st_dev, stat.st_ino):
-            self._drop()
-            raise StorageError(f"{self.where} was replaced by another file while in use; restart this process")
+        self._drop()
+        raise StorageError(f"{self.where} was removed or replaced while in use; put it back, and restart this process")
 
-    def _borrow_reader(self) -> sqlite3.Connection:
-        with self._readers_lock:
-            if self._readers:
-                return self._readers.pop()
-        if self._closed:
-            raise BrokerUnavailableError(f"{self.where} was closed by this process; open it again")
-        connection = self._connect()
-        connection.executescript(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}; PRAGMA query_only=ON")
-        return connection
-
-    def _return_reader(self, connection: sqlite3.Connection) -> None:
-        with self._readers_lock:
-            if len(self._readers) < _READERS_KEPT and not self._closed:
-                self._readers.append(connection)
-                return
-        connection.close()
+    def _require_own_process(self) -> None:
+        if self._pid == os.getpid():
+            return
+        if self.path is None:
+            raise BrokerUnavailableError(
+                f"{self.where} belongs to the process that opened it; to share one between forked processes,"
+                " use a file (embedded:///FILE)",
+            )
+        raise BrokerUnavailableError(f"{self.where} was opened before a fork; subscribe again in the new process")
 
     def _forget_if_broken(self, exc: sqlite3.Error) -> None:
         """Start over with new connections where the old ones may be in a state that does not heal."""
-        if faults.code(exc) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}:
+        if faults.code(exc) in faults.BREAKING:
             self._drop()
 
     def _drop(self) -> None:
-        with self._readers_lock:
-            readers, self._readers = self._readers, []
-        for connection in (*readers, self._writer):
-            if connection is not None:
-                connection.close()
+        self._readers.drop()
+        if self._writer is not None:
+            self._writer.close()
         self._writer = None
 
 
-def _configure(connection: sqlite3.Connection) -> None:
-    connection.executescript(
-        f"PRAGMA synchronous=FULL; PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA cell_size_check=ON;"
-        f" PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}; PRAGMA journal_size_limit={_WAL_LIMIT}",
-    )
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino

@@ -8,6 +8,9 @@ from gae_broker.errors import BrokerUnavailableError, Error, PublishRejectedErro
 
 _PRIMARY = 0xFF  # extended result codes carry the primary one in their low byte
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+BREAKING = _DAMAGED | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""Codes after which a connection is not to be trusted any more."""
+
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_TOOBIG}
 

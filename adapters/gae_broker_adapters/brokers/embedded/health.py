@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from pathlib import Path
 
 from gae_broker.errors import Error
 from gae_broker.ports import Check, CheckStatus
@@ -30,10 +30,11 @@ def _writable(connections: Connections) -> Check:
     return Check("broker", CheckStatus.OK, f"{connections.where} can be read and written")
 
 
-def _room(path: str) -> Check:
+def _room(path: Path) -> Check:
     try:
-        used = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal") if os.path.exists(path + suffix))
-        free = shutil.disk_usage(os.path.dirname(path)).free
+        files = [file for file in (path, path.with_name(path.name + "-wal")) if file.exists()]
+        used = sum(file.stat().st_size for file in files)
+        free = shutil.disk_usage(path.parent).free
     except OSError as exc:
         return Check("broker disk", CheckStatus.FAILED, f"{path}: {exc.strerror}")
     text = f"{used / _MIB:.0f} MiB used by {path}, {free / _MIB:.0f} MiB free on its disk"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gae_broker.errors import SettingsError
 
 
-def path_of(url: str) -> str | None:
+def path_of(url: str) -> Path | None:
     """The file's absolute path; ``None`` for a broker in memory.
 
     ``embedded:///tasks.db`` is relative to the working directory, ``embedded:////var/tasks.db`` absolute,
@@ -23,4 +23,4 @@ def path_of(url: str) -> str | None:
             f"broker url {url!r}: expected embedded:///relative.db, embedded:////absolute.db or embedded://",
         )
     path = unquote(parts.path).removeprefix("/")
-    return os.path.abspath(path) if path else None
+    return Path(path).absolute() if path else None

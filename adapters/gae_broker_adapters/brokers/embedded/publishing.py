@@ -60,14 +60,14 @@ class Publishing:
                 try:
                     _insert_all(connection, list(rows.values()))
                 except _OWN_FAULTS as exc:
-                    raise _OneByOne from exc
-        except _OneByOne:
+                    raise _OneByOneError from exc
+        except _OneByOneError:
             with self._connections.writing(deadline_s, durable=True) as connection:
                 for place, row in rows.items():
                     outcomes[place] = _replace(connection, row)
 
 
-class _OneByOne(Exception):
+class _OneByOneError(Exception):
     """A message of the batch has a fault of its own; the others must not suffer for it."""
 
 

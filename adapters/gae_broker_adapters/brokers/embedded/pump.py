@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 
@@ -30,6 +31,7 @@ class Pump:
         self._claiming = claiming
         self._receiver = receiver
         self._clock = clock
+        self._pid = os.getpid()
         self._changed = threading.Condition()
         self._subscriptions: list[EmbeddedSubscription] = []
         self._leaving: list[EmbeddedSubscription] = []
@@ -38,6 +40,7 @@ class Pump:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._next_beat_s = 0.0
+        self._complaint = ""
 
     def start(self) -> None:
         """Start the thread if it does not run."""
@@ -50,12 +53,12 @@ class Pump:
 
     def poke(self, queue_ids: set[int]) -> None:
         """Look at these queues now: something changed in them."""
-        if not self._subscriptions:
+        if not self._subscriptions or self._pid != os.getpid():
             return
         with self._changed:
-            served = queue_ids.intersection(subscription.queue_id for subscription in self._subscriptions)
-            if served:
-                self._stirred |= served
+            served = {subscription.queue_id for subscription in self._subscriptions if subscription.wanted}
+            if not served.isdisjoint(queue_ids):
+                self._stirred |= served & queue_ids
                 self._changed.notify()
 
     def subscribe(self, queue_id: int, queue: str, sink: Sink) -> EmbeddedSubscription:
@@ -63,8 +66,7 @@ class Pump:
         subscription = EmbeddedSubscription(queue_id, queue, sink, self._claiming, self.poke, self._leave)
         with self._changed:
             self._subscriptions.append(subscription)
-            self._contested = True
-            self._changed.notify()
+        self._contest()
         self.start()
         return subscription
 
@@ -73,30 +75,36 @@ class Pump:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        for subscription in self._subscriptions:
+        for subscription in list(self._subscriptions):
             subscription.end()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         if self._receiver.is_needed:
-            with self._connections.writing() as connection:
-                self._receiver.retire(connection)
+            try:
+                with self._connections.writing(_WAIT_S) as connection:
+                    self._receiver.retire(connection)
+            except Error as exc:
+                _log.warning("embedded broker: what this process holds comes back a few seconds late: %s", exc)
 
     # ------------------------------------------------------------------------------------------ the thread
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping:
             stirred = self._wait()
-            if self._stopping:
-                return
             try:
                 self._work(stirred)
+                self._complaint = ""
             except StorageError as exc:
                 self._lose_all(exc)
             except Error as exc:
-                _log.warning("embedded broker: %s", exc)
+                self._complain(exc)
                 with self._changed:
                     self._stirred |= stirred
+                    self._contested = True
                     self._changed.wait(_RECOVERY_S)
+            except Exception as exc:  # noqa: BLE001 - a dead thread would be a silent loss of service
+                _log.exception("embedded broker: the background thread failed; its subscriptions end")
+                self._lose_all(exc)
 
     def _wait(self) -> set[int]:
         """Sleep until there may be something to do; the queues known to have changed."""
@@ -117,33 +125,32 @@ class Pump:
         return min(pause_s, _POLL_S)
 
     def _work(self, stirred: set[int]) -> None:
-        hungry = any(subscription.wanted for subscription in self._subscriptions)
-        foreign = hungry and self._connections.foreign_commits()
-        if time.monotonic() >= self._next_beat_s or self._contested or (foreign and self._has_standby()):
+        if self._stopping:
+            return
+        subscriptions = list(self._subscriptions)
+        foreign = any(subscription.wanted for subscription in subscriptions) and self._connections.foreign_commits()
+        stands_by = any(not subscription.is_active for subscription in subscriptions)
+        if self._contested or (foreign and stands_by) or time.monotonic() >= self._next_beat_s:
             stirred |= self._beat()
         now_us = self._clock.now_us()
-        due = [
+        concerned = [
             subscription
-            for subscription in list(self._subscriptions)
+            for subscription in subscriptions
             if subscription.is_active
             and subscription.wanted
             and (foreign or subscription.queue_id in stirred or _is_past(subscription.next_due_us, now_us))
         ]
-        self._serve([subscription for subscription in due if self._look(subscription)])
-
-    def _has_standby(self) -> bool:
-        return any(not subscription.is_active for subscription in self._subscriptions)
+        self._serve([subscription for subscription in concerned if self._look(subscription)])
 
     def _beat(self) -> set[int]:
         """Renew the heartbeat, bury dead receivers, settle who owns what; the queues that changed by it."""
+        self._see_off()
         with self._changed:
-            subscriptions, leaving = list(self._subscriptions), list(self._leaving)
+            subscriptions = list(self._subscriptions)
             self._contested = False
         with self._connections.writing(_WAIT_S) as connection:
             receiver = self._receiver.id(connection)
             changed = self._receiver.bury_the_dead(connection)
-            for subscription in leaving:
-                owners.release(connection, subscription.token)
             active = [
                 owners.acquire(connection, subscription.queue_id, subscription.token, receiver)
                 for subscription in subscriptions
@@ -151,11 +158,10 @@ class Pump:
         self._next_beat_s = time.monotonic() + BEAT_S
         for subscription, is_active in zip(subscriptions, active, strict=True):
             if subscription.is_active != is_active:
-                subscription.tell_owned(active=is_active)
                 changed.add(subscription.queue_id)
-        for subscription in leaving:
-            changed |= self._claiming.restore(list(subscription.unsettled.values()))
-            self._leaving.remove(subscription)
+                subscription.tell_owned(active=is_active)
+            if is_active and subscription.has_ended:  # closed meanwhile, and perhaps released before it acquired
+                self._leaving.append(subscription)
         return changed
 
     def _look(self, subscription: EmbeddedSubscription) -> bool:
@@ -170,13 +176,13 @@ class Pump:
         batches: list[tuple[EmbeddedSubscription, list[Delivery]]] = []
         with self._connections.writing(_WAIT_S) as connection:
             for subscription in subscriptions:
-                if owners.is_owner(connection, subscription.queue_id, subscription.token):
+                queue_id, queue = subscription.queue_id, subscription.queue
+                if owners.is_owner(connection, queue_id, subscription.token):
                     limit = min(subscription.wanted, _BATCH)
-                    queue_id, queue = subscription.queue_id, subscription.queue
                     batches.append(
                         (subscription, self._claiming.claim(connection, Kind.PUSH, queue, queue_id, limit)),
                     )
-                else:
+                else:  # superseded while this process stood still
                     self._contested = True
         for subscription, deliveries in batches:
             self._deliver(subscription, deliveries)
@@ -184,33 +190,68 @@ class Pump:
     def _deliver(self, subscription: EmbeddedSubscription, deliveries: list[Delivery]) -> None:
         try:
             unwanted = subscription.hand_over(deliveries)
-        except Exception as exc:
-            _log.exception("embedded broker: the consumer of queue %r failed", subscription.queue)
+        except Exception as exc:  # noqa: BLE001 - the consumer's own code
+            _log.exception(
+                "embedded broker: the consumer of queue %r failed; its subscription ends", subscription.queue
+            )
             subscription.tell_lost(exc)
             self._leave(subscription)
             return
-        if unwanted:
-            self._claiming.restore(unwanted)
+        self._claiming.restore(unwanted)
         self.poke({subscription.queue_id})
 
+    # ------------------------------------------------------------------------------------------ leaving
+
     def _leave(self, subscription: EmbeddedSubscription) -> None:
-        """Take a subscription out; if the file cannot be written now, the thread does the rest later."""
+        """Take a subscription out; if the file cannot be written now, the thread does it later."""
+        if self._pid != os.getpid():
+            return
         with self._changed:
             if subscription not in self._subscriptions:
                 return
             self._subscriptions.remove(subscription)
             self._leaving.append(subscription)
-            self._contested = True
-            self._changed.notify()
-        if self._thread is None or self._thread is threading.current_thread():
-            return
+        try:
+            self._see_off()
+        except Error as exc:
+            self._complain(exc)
+        self._contest()
 
-    def _lose_all(self, exc: StorageError) -> None:
+    def _see_off(self) -> None:
+        """Release what subscriptions that left own and hold."""
+        with self._changed:
+            leaving, self._leaving = self._leaving, []
+        if not leaving:
+            return
+        try:
+            with self._connections.writing(_WAIT_S) as connection:
+                for subscription in leaving:
+                    owners.release(connection, subscription.token)
+                    self._claiming.restore_within(connection, list(subscription.unsettled.values()))
+        except Error:
+            with self._changed:
+                self._leaving += leaving
+            raise
+
+    def _lose_all(self, exc: Exception) -> None:
         with self._changed:
             subscriptions, self._subscriptions = self._subscriptions, []
-            self._next_beat_s = time.monotonic() + BEAT_S
+            self._leaving += subscriptions
         for subscription in subscriptions:
             subscription.tell_lost(exc)
+        self._next_beat_s = time.monotonic() + BEAT_S
+
+    def _contest(self) -> None:
+        """Let the thread settle anew who owns what."""
+        with self._changed:
+            self._contested = True
+            self._changed.notify()
+
+    def _complain(self, exc: Error) -> None:
+        """Log what goes on for a while once."""
+        if str(exc) != self._complaint:
+            self._complaint = str(exc)
+            _log.warning("embedded broker: %s", exc)
 
 
 def _is_past(due_us: int | None, now_us: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import time
 
@@ -10,6 +11,8 @@ from gae_broker_adapters.brokers.embedded import queues as counters
 
 CALL_BITS = 32
 """A claim is the receiver's number, then so many bits of the number of its call."""
+
+_LARGEST = 2**31 - 1
 
 BEAT_S = 1.0
 DEAD_AFTER_US = 5_000_000
@@ -30,11 +33,10 @@ class Receiver:
         now_us = _now_us()
         cursor = connection.execute("UPDATE broker_receivers SET seen_us = ? WHERE id = ?", (now_us, self._id))
         if cursor.rowcount == 0:
-            cursor = connection.execute(
-                "INSERT INTO broker_receivers (seen_us, pid) VALUES (?, ?)",
-                (now_us, os.getpid()),
-            )
-            self._id = cursor.lastrowid or 0
+            # Drawn at random, not counted up: a number counted up in a transaction that is rolled back would be
+            # given to somebody else next, and two receivers would pass for one.
+            self._id = 1 + secrets.randbelow(_LARGEST)
+            connection.execute("INSERT INTO broker_receivers VALUES (?, ?, ?)", (self._id, now_us, os.getpid()))
         return self._id
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from pathlib import Path
 
 from gae_broker.errors import ConfigurationError, Error, StorageError
 from gae_broker_adapters.brokers.embedded import faults
@@ -50,7 +51,7 @@ CREATE INDEX IF NOT EXISTS broker_held ON broker_messages (queue_id, claim, due_
 CREATE INDEX IF NOT EXISTS broker_by_key ON broker_messages (queue_id, key);
 CREATE UNIQUE INDEX IF NOT EXISTS broker_by_copy ON broker_messages (queue_id, copy_id);
 CREATE TABLE IF NOT EXISTS broker_receivers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     seen_us INTEGER NOT NULL,
     pid INTEGER NOT NULL
 );
@@ -90,15 +91,13 @@ def _version(connection: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _make_file(path: str, where: str) -> None:
+def _make_file(path: Path, where: str) -> None:
     """Create the file where it is missing, and switch it to write-ahead logging, which it then remembers."""
-    directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        raise ConfigurationError(f"the directory {directory} of {where} does not exist; create it, or correct the url")
-    if os.path.isdir(path):
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{where}: there is no directory {path.parent}; create it, or correct the url")
+    if path.is_dir():
         raise ConfigurationError(f"{where} is a directory; name a file in it")
-    present = os.path.exists(path)
-    if not os.access(path if present else directory, os.W_OK) or not os.access(directory, os.W_OK):
+    if not all(os.access(place, os.W_OK) for place in (path, path.parent) if place.exists()):
         raise ConfigurationError(f"{where} cannot be written; make the file and its directory writable for this user")
     deadline = time.monotonic() + WAIT_S
     while True:
@@ -112,7 +111,7 @@ def _make_file(path: str, where: str) -> None:
             return
 
 
-def _switch_to_wal(path: str, where: str) -> None:
+def _switch_to_wal(path: Path, where: str) -> None:
     connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()

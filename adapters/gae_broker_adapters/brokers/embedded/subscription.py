@@ -48,6 +48,11 @@ class EmbeddedSubscription:
         self._calling = threading.RLock()
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is delivered."""
+        return self._closed
+
+    @property
     def wanted(self) -> int:
         """How many deliveries are asked for."""
         return 0 if self._closed else self._demand
