@@ -10,7 +10,8 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, Clock, Delivery, Depth, Sink, Subscription
-from gae_broker_adapters.brokers.embedded import forks, health, schema
+from gae_broker_adapters import forks
+from gae_broker_adapters.brokers.embedded import health, schema
 from gae_broker_adapters.brokers.embedded.browsing import Browsing
 from gae_broker_adapters.brokers.embedded.claiming import Claiming
 from gae_broker_adapters.brokers.embedded.connections import Connections

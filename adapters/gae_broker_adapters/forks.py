@@ -1,4 +1,4 @@
-"""Telling open brokers of a fork: SQLite connections must neither be used nor closed on its other side."""
+"""Telling open SQLite adapters of a fork: connections must neither be used nor closed on its other side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Forkable(Protocol):
 
 
 class _Watch:
-    """The process's hooks; Python offers no way to remove one, so there is one set of them for all brokers."""
+    """The process's hooks; Python offers no way to remove one, so there is one set of them for all adapters."""
 
     def __init__(self) -> None:
         self.watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
