@@ -45,7 +45,7 @@ class Bucket:
     def refilled(self, now_us: int) -> Bucket:
         """The bucket as it is at ``now_us``; a clock that went backwards adds nothing."""
         elapsed_us = max(now_us - self.at_us, 0)
-        tokens = min(self.tokens + elapsed_us * self.rate_per_s / _US, self._capacity(now_us))
+        tokens = min(self.tokens + elapsed_us * self.rate_per_s / _US, self.capacity(now_us))
         return replace(self, tokens=tokens, at_us=now_us)
 
     def take(self, count: int, now_us: int) -> Bucket:
@@ -62,7 +62,7 @@ class Bucket:
     def give_back(self, count: int, now_us: int) -> Bucket:
         """The bucket after ``count`` attempts turned out not to begin."""
         bucket = self.refilled(now_us)
-        return replace(bucket, tokens=min(bucket.tokens + count, bucket._capacity(now_us)))
+        return replace(bucket, tokens=min(bucket.tokens + count, bucket.capacity(now_us)))
 
     def wait_s(self, count: int, now_us: int) -> float:
         """Seconds until ``count`` tokens are there, rounded up to a microsecond; infinite where they never are."""
@@ -70,7 +70,7 @@ class Bucket:
         missing = count - bucket.tokens
         if missing <= 0:
             return 0.0
-        if self.rate_per_s <= 0 or count > self._capacity(now_us):
+        if self.rate_per_s <= 0 or count > self.capacity(now_us):
             return math.inf
         return math.ceil(missing / self.rate_per_s * _US) / _US
 
@@ -79,9 +79,10 @@ class Bucket:
         if rate_per_s == self.rate_per_s and size == self.size:
             return self
         bucket = replace(self.refilled(now_us), rate_per_s=rate_per_s, size=max(size, 1))
-        return replace(bucket, tokens=min(bucket.tokens, bucket._capacity(now_us)))
+        return replace(bucket, tokens=min(bucket.tokens, bucket.capacity(now_us)))
 
-    def _capacity(self, now_us: int) -> float:
+    def capacity(self, now_us: int) -> float:
+        """How many tokens the bucket holds at most."""
         busy = self.rate_per_s * BUSY_S if now_us < self.busy_until_us else 0.0
         return max(float(self.size), busy)
 

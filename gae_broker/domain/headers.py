@@ -64,7 +64,13 @@ class HttpRequest:
         return any(name == FAIL_FAST for name, _ in self.headers)
 
 
-def request(copy: Copy, delivery_count: int, queue_target: str | None, default_deadline_us: int) -> HttpRequest:
+def request(
+    copy: Copy,
+    delivery_count: int,
+    queue_target: str | None,
+    default_deadline_us: int,
+    default_host: str = "",
+) -> HttpRequest:
     """The request of a copy's next attempt.
 
     Args:
@@ -72,11 +78,14 @@ def request(copy: Copy, delivery_count: int, queue_target: str | None, default_d
         delivery_count: how often the broker delivered this copy before and never heard of it again.
         queue_target: the queue's ``target``; it overrides the task's own.
         default_deadline_us: the handler's time where the task sets none.
+        default_host: the Host of tasks that name neither one nor a target; empty: whatever the target's is.
     """
     content = copy.content
     target = queue_target or content.target
     deadline_us = default_deadline_us if content.deadline_us is None else content.deadline_us
     headers = task_headers(copy, delivery_count, routed=target is not None)
+    if target is None and default_host and headers[-1][0] != "Host":
+        headers = (*headers, ("Host", default_host))
     return HttpRequest(content.method, content.url, headers, content.payload, target, deadline_us)
 
 

@@ -6,9 +6,10 @@ the row, then ack. Whatever fails on the way, the copies it concerns stay unacke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gae_broker.domain import headers
 from gae_broker.domain.attempt import (
@@ -24,14 +25,13 @@ from gae_broker.domain.attempt import (
 )
 from gae_broker.domain.headers import HttpRequest
 from gae_broker.domain.message import Message
+from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Copy, Kind
 from gae_broker.domain.wire import decode, encode
+from gae_broker.engine.runtime import Runtime
+from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.errors import Error, StorageError
-from gae_broker.ports import Control, Delivery, Fact, Move, State
-
-if TYPE_CHECKING:
-    from gae_broker.domain.queue import Queue
-    from gae_broker.engine.runtime import Runtime
+from gae_broker.ports import Control, Delivery, Fact, State
 
 __all__ = ["Attempt", "Deliverer", "Hands", "HttpRequest", "Outcome", "Settled"]
 
@@ -85,12 +85,18 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Step:
-    """What to do about one delivery; ``error`` is set where it could not be done."""
+class _Plan:
+    """What to do about one delivery before it is acked; ``error`` is set where it could not be done.
+
+    Attributes:
+        succession: the copy that takes its place.
+        dead: what is kept of it for the operator.
+        finish: name and copy id to record as done.
+    """
 
     delivery: Delivery
-    message: Message | None = None
-    move: Move | None = None
+    succession: Succession | None = None
+    dead: Message | None = None
     finish: tuple[str, str] | None = None
     error: Exception | None = None
 
@@ -106,6 +112,8 @@ class Deliverer:
     def __init__(self, runtime: Runtime, hands: Hands | None = None) -> None:
         self._runtime = runtime
         self._hands: Hands = runtime.broker if hands is None else hands
+        self._publish_s = runtime.settings.publish_deadline_s
+        self._mover = Mover(runtime.broker, runtime.ledger, runtime.clock, self._publish_s)
 
     def admit(self, queue: Queue, deliveries: Sequence[Delivery], control: Control | None = None) -> list[Attempt]:
         """The deliveries that may run now; the others are dropped, put back until they are due, or given up.
@@ -121,15 +129,15 @@ class Deliverer:
         control = self._runtime.ledger.control(queue.name) if control is None else control
         facts = self._runtime.ledger.facts(queue.name, [d.message.key for d in deliveries])
         attempts: list[Attempt] = []
-        steps: list[_Step] = []
+        plans: list[_Plan] = []
         for delivery in deliveries:
             admitted = self._admit_one(queue, delivery, facts.get(delivery.message.key), control, now_us)
             if isinstance(admitted, Attempt):
                 attempts.append(admitted)
             else:
-                steps.append(admitted)
-        self._carry_out(queue.name, steps)
-        failed = [step.delivery for step in steps if step.error is not None]
+                plans.append(admitted)
+        self._carry_out(queue.name, plans)
+        failed = [plan.delivery for plan in plans if plan.error is not None]
         if failed:
             self._hands.restore(failed)
         return attempts
@@ -140,13 +148,11 @@ class Deliverer:
         Raises nothing for a failing broker or ledger: each attempt's `Settled` tells.
         """
         conclusions = [self._conclude(queue, attempt, outcome) for attempt, outcome in attempts]
-        steps = [
-            self._step(attempt, conclusion) for (attempt, _), conclusion in zip(attempts, conclusions, strict=True)
-        ]
-        self._carry_out(queue.name, steps)
+        plans = [_plan(attempt, conclusion) for (attempt, _), conclusion in zip(attempts, conclusions, strict=True)]
+        self._carry_out(queue.name, plans)
         return [
-            Settled(attempt, outcome, conclusion, step.error)
-            for (attempt, outcome), conclusion, step in zip(attempts, conclusions, steps, strict=True)
+            Settled(attempt, outcome, conclusion, plan.error)
+            for (attempt, outcome), conclusion, plan in zip(attempts, conclusions, plans, strict=True)
         ]
 
     def _admit_one(
@@ -156,79 +162,72 @@ class Deliverer:
         fact: Fact | None,
         control: Control,
         now_us: int,
-    ) -> Attempt | _Step:
+    ) -> Attempt | _Plan:
         try:
             copy = decode(delivery.message)
         except StorageError:
             # Unreadable here, not worthless: kept among the dead as it is, instead of failing for ever.
-            return _Step(delivery, message=replace(delivery.message, kind=Kind.DEAD, due_us=0))
+            return _Plan(delivery, dead=replace(delivery.message, kind=Kind.DEAD, due_us=0))
         count = delivery.delivery_count
         decision = decide(copy, count, _knowledge(copy, fact, control), queue.retry, now_us)
         if decision.verdict is Verdict.DROP:
-            return _Step(delivery)
+            return _Plan(delivery)
         if decision.verdict is Verdict.DELAY:
             again = copy.successor(self._runtime.names.copy_id(), copy.eta_us, copy.progress)
-            return _Step(delivery, encode(again), _move(copy, again))
+            return _Plan(delivery, Succession(copy.copy_id, again, 0))
         if decision.verdict is Verdict.GIVE_UP:
             given_up = abandon(copy, count, decision.reason, now_us, self._runtime.names.copy_id())
-            return _Step(delivery, encode(given_up.copy, Kind.DEAD), finish=(copy.name, copy.copy_id))
-        default_us = round(self._runtime.settings.dispatch_deadline_s * _US)
-        request = headers.request(copy, count, queue.target, default_us)
+            return _Plan(delivery, dead=encode(given_up.copy, Kind.DEAD), finish=(copy.name, copy.copy_id))
+        settings = self._runtime.settings
+        deadline_us = round(settings.dispatch_deadline_s * _US)
+        request = headers.request(copy, count, queue.target, deadline_us, settings.default_version_hostname)
         return Attempt(copy, delivery, request, fact is not None)
 
     def _conclude(self, queue: Queue, attempt: Attempt, outcome: Outcome) -> Conclusion:
         new_copy_id = "" if outcome.success else self._runtime.names.copy_id()
         return conclude(attempt.copy, attempt.delivery.delivery_count, outcome, queue.retry, new_copy_id)
 
-    def _step(self, attempt: Attempt, conclusion: Conclusion) -> _Step:
-        copy = attempt.copy
-        if isinstance(conclusion, Retry):
-            return _Step(attempt.delivery, encode(conclusion.copy), _move(copy, conclusion.copy))
-        # Without a row and a name to bar there is nothing to record, and the ledger is spared a write a task.
-        finish = (copy.name, copy.copy_id) if attempt.has_row or copy.content.named else None
-        if isinstance(conclusion, GiveUp):
-            return _Step(attempt.delivery, encode(conclusion.copy, Kind.DEAD), finish=finish)
-        return _Step(attempt.delivery, finish=finish)
+    def _carry_out(self, queue: str, plans: Sequence[_Plan]) -> None:
+        """Do everything in the protocol's order; what fails is left out of the steps after it."""
+        self._succeed(queue, [plan for plan in plans if plan.succession is not None])
+        self._bury([plan for plan in plans if plan.dead is not None])
+        self._finish(queue, [plan for plan in plans if plan.finish is not None and plan.error is None])
+        concluded = [plan for plan in plans if plan.error is None]
+        if concluded:
+            with _failing(concluded):
+                self._hands.ack([plan.delivery for plan in concluded])
 
-    def _carry_out(self, queue: str, steps: Sequence[_Step]) -> None:
-        """Do all steps in the protocol's order; a step that fails is left out of what comes after."""
-        self._publish([step for step in steps if step.message is not None])
-        recorded = [step for step in steps if step.error is None and (step.move or step.finish)]
-        try:
-            self._record(queue, recorded)
-        except Error as exc:
-            _fail(recorded, exc)
-        concluded = [step for step in steps if step.error is None]
-        if not concluded:
-            return
-        try:
-            self._hands.ack([step.delivery for step in concluded])
-        except Error as exc:
-            _fail(concluded, exc)
+    def _succeed(self, queue: str, plans: Sequence[_Plan]) -> None:
+        # A succession that is lost means that the copy was deleted, purged or replaced meanwhile: ack it as well.
+        with _failing(plans):
+            steps, error = self._mover.move(queue, [plan.succession for plan in plans if plan.succession is not None])
+            for plan, step in zip(plans, steps, strict=True):
+                plan.error = error if step is Step.UNSTORED else None
 
-    def _publish(self, steps: Sequence[_Step]) -> None:
-        if not steps:
-            return
-        messages = [step.message for step in steps if step.message is not None]
-        try:
-            errors = self._runtime.broker.publish(messages, self._runtime.settings.publish_deadline_s)
-        except Error as exc:
-            _fail(steps, exc)
-            return
-        for step, error in zip(steps, errors, strict=True):
-            step.error = error
+    def _bury(self, plans: Sequence[_Plan]) -> None:
+        messages = [plan.dead for plan in plans if plan.dead is not None]
+        if messages:
+            with _failing(plans):
+                for plan, error in zip(plans, self._runtime.broker.publish(messages, self._publish_s), strict=True):
+                    plan.error = error
 
-    def _record(self, queue: str, steps: Sequence[_Step]) -> None:
-        now_us = self._runtime.clock.now_us()
-        moves = [step.move for step in steps if step.move is not None]
-        finished = [step.finish for step in steps if step.finish is not None]
-        if moves:
-            # A move that does not take place means that the copy was deleted, purged or replaced meanwhile: its
-            # successor is then no live copy and is dropped when it is delivered.
-            self._runtime.ledger.advance(queue, moves, now_us)
-        if finished:
+    def _finish(self, queue: str, plans: Sequence[_Plan]) -> None:
+        copies = [plan.finish for plan in plans if plan.finish is not None]
+        if copies:
+            now_us = self._runtime.clock.now_us()
             until_us = now_us + round(self._runtime.settings.tombstone_s * _US)
-            self._runtime.ledger.finish(queue, finished, now_us, until_us)
+            with _failing(plans):
+                self._runtime.ledger.finish(queue, copies, now_us, until_us)
+
+
+def _plan(attempt: Attempt, conclusion: Conclusion) -> _Plan:
+    copy = attempt.copy
+    if isinstance(conclusion, Retry):
+        return _Plan(attempt.delivery, Succession(copy.copy_id, conclusion.copy, 0))
+    # Without a row and a name to bar there is nothing to record, and the ledger is spared a write a task.
+    finish = (copy.name, copy.copy_id) if attempt.has_row or copy.content.named else None
+    dead = encode(conclusion.copy, Kind.DEAD) if isinstance(conclusion, GiveUp) else None
+    return _Plan(attempt.delivery, dead=dead, finish=finish)
 
 
 def _knowledge(copy: Copy, fact: Fact | None, control: Control) -> Knowledge:
@@ -243,11 +242,11 @@ def _knowledge(copy: Copy, fact: Fact | None, control: Control) -> Knowledge:
     return Knowledge.LIVE if fact.live_copy == copy.copy_id else Knowledge.STALE
 
 
-def _move(old: Copy, new: Copy) -> Move:
-    content = old.content
-    return Move(content.name, old.copy_id, new.copy_id, new.eta_us, 0, content.named, content.created_us)
-
-
-def _fail(steps: Sequence[_Step], error: Exception) -> None:
-    for step in steps:
-        step.error = error
+@contextlib.contextmanager
+def _failing(plans: Sequence[_Plan]) -> Iterator[None]:
+    """Record an error of the world with the plans that it keeps from being carried out."""
+    try:
+        yield
+    except Error as exc:
+        for plan in plans:
+            plan.error = exc

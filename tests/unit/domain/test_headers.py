@@ -111,3 +111,11 @@ def test_deadline_is_the_tasks_or_the_default() -> None:
 def test_fail_fast(name: str, fails_fast: bool) -> None:
     made = request(replace(COPY, content=replace(CONTENT, headers=((name, "true"),))), 0, None, 60)
     assert made.fail_fast is fails_fast
+
+
+def test_default_host_is_for_tasks_that_name_neither_host_nor_target() -> None:
+    bare = replace(COPY, content=replace(CONTENT, headers=()))
+    assert dict(request(bare, 0, None, 60, "shop.example.com").headers)["Host"] == "shop.example.com"
+    assert dict(request(COPY, 0, None, 60, "shop.example.com").headers)["Host"] == "app.example.com"
+    assert "Host" not in dict(request(bare, 0, "api", 60, "shop.example.com").headers)
+    assert "Host" not in dict(request(bare, 0, None, 60).headers)

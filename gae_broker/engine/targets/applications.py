@@ -1,0 +1,79 @@
+"""Finds and imports the application that a target names: ``module:app``, or ``module:create()`` for a factory."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gae_broker.errors import ConfigurationError
+
+_SPEC = re.compile(r"(?:(wsgi|asgi)\+)?([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
+
+
+class Interface(StrEnum):
+    """How an application is called."""
+
+    WSGI = "wsgi"
+    ASGI = "asgi"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An imported application."""
+
+    interface: Interface
+    app: object
+
+
+def is_application(spec: str) -> bool:
+    """Whether a target is an application to import, not an address to send requests to."""
+    return _SPEC.fullmatch(spec) is not None
+
+
+def load(spec: str) -> Application:
+    """Import an application.
+
+    ``wsgi+`` or ``asgi+`` before the module says how to call it; without, an async callable is taken for ASGI and
+    any other for WSGI.
+
+    Raises:
+        ConfigurationError: there is no such application; what its module raises while imported is the cause.
+    """
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise ConfigurationError(f"target {spec!r} is no application; write module:app, or module:create()")
+    interface, module_name, path, is_factory = match.groups()
+    try:
+        found: object = importlib.import_module(module_name)
+    except Exception as exc:
+        raise ConfigurationError(f"target {spec!r}: cannot import {module_name}: {exc!r}") from exc
+    for name in path.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            raise ConfigurationError(f"target {spec!r}: {module_name} has no {path}; name the application in it")
+    if is_factory:
+        found = _made(spec, found)
+    if not callable(found):
+        raise ConfigurationError(
+            f"target {spec!r} is {type(found).__name__}, not callable: no WSGI or ASGI application"
+        )
+    return Application(Interface(interface) if interface else _interface(found), found)
+
+
+def _made(spec: str, factory: object) -> object:
+    if not callable(factory):
+        raise ConfigurationError(f"target {spec!r}: not callable; leave the () out, or name the factory")
+    try:
+        made: object = factory()
+    except Exception as exc:
+        raise ConfigurationError(f"target {spec!r}: the factory raised {exc!r}") from exc
+    return made
+
+
+def _interface(app: object) -> Interface:
+    call = getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for, not whether there is one
+    is_async = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
+    return Interface.ASGI if is_async else Interface.WSGI
