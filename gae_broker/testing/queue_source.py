@@ -67,10 +67,14 @@ class QueueSource:
 class SourceCatalog(Catalog):
     """A catalog that looks at its source before each answer, as App Engine's stub does."""
 
-    def __init__(self, source: QueueSource, *, all_valid: bool, declare: Callable[[Iterable[Queue]], None]) -> None:
-        super().__init__(source.load(), all_valid=all_valid, declare=declare)
+    def __init__(self, source: QueueSource, *, all_valid: bool = False) -> None:
+        super().__init__(source.load(), all_valid=all_valid)
         self._source = source
         self._loaded = self._file
+
+    def declare_with(self, declare: Callable[[Iterable[Queue]], None]) -> None:
+        """Have queues that come into being from now on declared by this function."""
+        self._declare = declare
 
     @property
     def file(self) -> QueueFile:

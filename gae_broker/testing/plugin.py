@@ -1,0 +1,86 @@
+"""A pytest plugin: task queues without a server, and with a clock to move.
+
+It is found by itself where gae-broker is installed; elsewhere: ``pytest_plugins = ["gae_broker.testing.plugin"]``.
+Each test gets a runtime of its own, so tests may run in any order and in any number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from gae_broker.domain.queue import QueueFile
+from gae_broker.testing.bench import TaskBench
+from gae_broker.testing.environment import Environment
+from gae_broker.testing.queue_source import read_queues
+from gae_broker.testing.testbed import Testbed
+
+_MARKER = "gae_queues"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{_MARKER}(queues): the test's queues: a path (relative to the test's file, or to the root folder), "
+        "queue.yaml's text, or a mapping of names to entries.",
+    )
+
+
+@pytest.fixture
+def gae_app() -> object:
+    """The WSGI or ASGI application that tasks run into; override it in a conftest.py. ``None``: deferred calls only."""
+    return None
+
+
+@pytest.fixture
+def gae_testbed(request: pytest.FixtureRequest, gae_app: object) -> Iterator[Testbed]:
+    """An active `Testbed` with the task queue's stub; with ``gae_tasks`` in the same test, both are one."""
+    testbed = Testbed()
+    testbed.activate()
+    try:
+        testbed.init_taskqueue_stub(app=gae_app, queues=_queues(request))
+        yield testbed
+    finally:
+        testbed.deactivate()
+
+
+@pytest.fixture
+def gae_tasks(request: pytest.FixtureRequest, gae_app: object) -> Iterator[TaskBench]:
+    """The test's task queue: add, list, filter and run tasks, and let time pass."""
+    if "gae_testbed" in request.fixturenames:
+        stub = request.getfixturevalue("gae_testbed").get_stub("taskqueue")
+        yield stub.bench
+        return
+    environment = Environment()
+    environment.set(overwrite=False, variables={})
+    try:
+        with TaskBench(_queues(request), app=gae_app) as bench:
+            yield bench
+    finally:
+        environment.restore()
+
+
+def _queues(request: pytest.FixtureRequest) -> QueueFile | None:
+    marker = request.node.get_closest_marker(_MARKER)
+    if marker is None:
+        return None
+    if len(marker.args) != 1 or marker.kwargs:
+        raise pytest.UsageError(f"{_MARKER} takes one argument: a path, a text or a mapping")
+    queues = marker.args[0]
+    if isinstance(queues, str) and "\n" not in queues and ":" not in queues:
+        queues = _find(Path(queues), request)
+    if not isinstance(queues, (str, Path, Mapping, QueueFile)):
+        raise pytest.UsageError(f"{_MARKER}: a path, a text or a mapping is needed, not {queues!r}")
+    return read_queues(queues)
+
+
+def _find(path: Path, request: pytest.FixtureRequest) -> Path:
+    folders = [request.path.parent, request.config.rootpath]
+    found = next((folder / path for folder in folders if (folder / path).is_file()), None)
+    if found is None:
+        looked = " and ".join(str(folder) for folder in folders)
+        raise pytest.UsageError(f"{_MARKER}: there is no {path} in {looked}")
+    return found

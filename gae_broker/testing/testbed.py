@@ -1,0 +1,197 @@
+"""App Engine's testbed, for the task queue: ``from gae_broker.testing import testbed``.
+
+Before: ``from google.appengine.ext import testbed``. The rest of a test stays as it is::
+
+    self.testbed = testbed.Testbed()
+    self.testbed.activate()
+    self.testbed.init_taskqueue_stub(root_path=".")
+    self.taskqueue_stub = self.testbed.get_stub(testbed.TASKQUEUE_SERVICE_NAME)
+    ...
+    self.testbed.deactivate()
+
+Differs from App Engine: the task queue is the only service here. A suite that needs the others, too, keeps Google's
+testbed for them and activates both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Never, cast
+
+from gae_broker.engine import runtime as runtimes
+from gae_broker.engine.runtime import Runtime
+from gae_broker.testing.environment import DEFAULT_ENVIRONMENT, Environment
+from gae_broker.testing.stub import TaskQueueServiceStub
+
+__all__ = [
+    "DEFAULT_APP_ID",
+    "DEFAULT_AUTH_DOMAIN",
+    "DEFAULT_ENVIRONMENT",
+    "DEFAULT_SERVER_NAME",
+    "DEFAULT_SERVER_PORT",
+    "DEFAULT_SERVER_SOFTWARE",
+    "TASKQUEUE_SERVICE_NAME",
+    "Error",
+    "NotActivatedError",
+    "StubNotSupportedError",
+    "Testbed",
+]
+
+TASKQUEUE_SERVICE_NAME = "taskqueue"
+DEFAULT_APP_ID = DEFAULT_ENVIRONMENT["GAE_APPLICATION"]
+DEFAULT_AUTH_DOMAIN = DEFAULT_ENVIRONMENT["AUTH_DOMAIN"]
+DEFAULT_SERVER_NAME = DEFAULT_ENVIRONMENT["SERVER_NAME"]
+DEFAULT_SERVER_PORT = DEFAULT_ENVIRONMENT["SERVER_PORT"]
+DEFAULT_SERVER_SOFTWARE = DEFAULT_ENVIRONMENT["SERVER_SOFTWARE"]
+
+_OTHER_SERVICES = {
+    "init_app_identity_stub": "app_identity_service",
+    "init_blobstore_stub": "blobstore",
+    "init_capability_stub": "capability_service",
+    "init_channel_stub": "channel",
+    "init_datastore_v3_stub": "datastore_v3",
+    "init_files_stub": "file",
+    "init_images_stub": "images",
+    "init_logservice_stub": "logservice",
+    "init_mail_stub": "mail",
+    "init_memcache_stub": "memcache",
+    "init_modules_stub": "modules",
+    "init_search_stub": "search",
+    "init_urlfetch_stub": "urlfetch",
+    "init_user_stub": "user",
+    "init_xmpp_stub": "xmpp",
+}
+
+
+class Error(Exception):
+    """Base of the testbed's errors."""
+
+
+class NotActivatedError(Error):
+    """The testbed is not activated; call ``activate()`` first."""
+
+
+class StubNotSupportedError(Error):
+    """There is no stub for this service here."""
+
+
+class Testbed:
+    """Puts a task queue in memory in the place of the real one, from `activate` to `deactivate`."""
+
+    __test__ = False  # pytest would take it for a class of tests
+
+    def __init__(self) -> None:
+        self._environment: Environment | None = None
+        self._previous: Runtime | None = None
+        self._stub: TaskQueueServiceStub | None = None
+
+    def activate(self, use_datastore_emulator: bool = False) -> None:
+        """Set the environment variables that App Engine's libraries need, and cut off the real task queue.
+
+        Raises:
+            StubNotSupportedError: the Datastore emulator was asked for.
+        """
+        if use_datastore_emulator:
+            raise StubNotSupportedError("the Datastore emulator is not here: this testbed has the task queue alone")
+        if self._environment is None:
+            self._environment = Environment()
+            self._previous = runtimes.use(_absent())
+        self.setup_env()
+
+    def deactivate(self) -> None:
+        """Put back the environment, and the task queue that was there before.
+
+        Raises:
+            NotActivatedError: it is not activated.
+        """
+        environment = self._active()
+        try:
+            self._close_stub()
+        finally:
+            runtimes.use(self._previous)
+            self._previous = self._environment = None
+            environment.restore()
+
+    def setup_env(self, overwrite: bool = False, **kwargs: str) -> None:
+        """Set environment variables, by their names in lower case, and App Engine's defaults.
+
+        Args:
+            overwrite: replace variables that are set; then the defaults are left out.
+            **kwargs: the variables; ``app_id`` is the application's id.
+        """
+        environment = self._environment or Environment()
+        environment.set(overwrite, {name.upper(): value for name, value in kwargs.items()})
+
+    def init_taskqueue_stub(self, enable: bool = True, **stub_kw_args: Any) -> None:  # noqa: ANN401
+        """Start an empty task queue, or with ``enable=False`` take it away.
+
+        Args:
+            enable: whether there shall be one.
+            **stub_kw_args: arguments of `TaskQueueServiceStub`.
+
+        Raises:
+            NotActivatedError: the testbed is not activated.
+            QueueYamlError: queue.yaml cannot be used.
+        """
+        self._active()
+        self._close_stub()
+        if enable:
+            self._stub = TaskQueueServiceStub(**stub_kw_args)
+            self._stub.bench.install()
+
+    def init_all_stubs(self, enable: bool = True) -> None:
+        """`init_taskqueue_stub`: there are no others."""
+        self.init_taskqueue_stub(enable)
+
+    def get_stub(self, service_name: str) -> TaskQueueServiceStub | None:
+        """The task queue's stub, ``None`` before `init_taskqueue_stub`.
+
+        Raises:
+            NotActivatedError: the testbed is not activated.
+            StubNotSupportedError: another service was asked for.
+        """
+        self._active()
+        if service_name != TASKQUEUE_SERVICE_NAME:
+            raise _unsupported(service_name)
+        return self._stub
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """App Engine's other ``init_*_stub`` methods: calling one raises `StubNotSupportedError`."""
+        service = _OTHER_SERVICES.get(name)
+        if service is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return partial(_refuse, service)
+
+    def _active(self) -> Environment:
+        if self._environment is None:
+            raise NotActivatedError("The testbed is not activated.")
+        return self._environment
+
+    def _close_stub(self) -> None:
+        stub, self._stub = self._stub, None
+        if stub is not None:
+            stub.close()
+
+
+def _refuse(service: str, enable: bool = True, **_stub_kw_args: object) -> None:
+    if enable:
+        raise _unsupported(service)
+
+
+def _unsupported(service: str) -> StubNotSupportedError:
+    return StubNotSupportedError(
+        f'The "{service}" service is not supported by testbed: gae-broker has the task queue alone; '
+        "initialise other stubs in google.appengine.ext.testbed",
+    )
+
+
+class _NoTaskQueue:
+    """Stands where the runtime would, so that a test never reaches the real task queue by mistake."""
+
+    def __getattr__(self, name: str) -> Never:
+        raise AssertionError(f'No api proxy found for service "{TASKQUEUE_SERVICE_NAME}"')
+
+
+def _absent() -> Runtime:
+    return cast("Runtime", _NoTaskQueue())
