@@ -63,6 +63,17 @@ def load(spec: str) -> Application:
     return Application(Interface(interface) if interface else _interface(found), found)
 
 
+def adopt(app: object) -> Application:
+    """An application that is imported already.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
+    if not callable(app):
+        raise ConfigurationError(f"{app!r} is not callable: no WSGI or ASGI application")
+    return Application(_interface(app), app)
+
+
 def _made(spec: str, factory: object) -> object:
     if not callable(factory):
         raise ConfigurationError(f"target {spec!r}: not callable; leave the () out, or name the factory")
