@@ -223,8 +223,9 @@ def variable(name: str) -> str:
 
 
 def flag(name: str) -> str:
-    """The command line flag of a setting; ``targets`` is given as one ``--target`` for each."""
-    return "--target" if name == "targets" else "--" + name.removesuffix("_s").replace("_", "-")
+    """The command line flag of a setting; ``--url`` is a task's there, and ``--target`` is given once for each."""
+    special = {"targets": "--target", "url": "--broker-url"}
+    return special.get(name, "--" + name.removesuffix("_s").replace("_", "-"))
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

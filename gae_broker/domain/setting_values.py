@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gae_broker.domain.queue_yaml.values import UNIT_S
+from gae_broker.domain.time_units import UNIT_S
 
 DEFAULT_TARGET = "default"
 _TARGET_NAME = re.compile(r"(?:(?!-)[a-z0-9\-]{1,100}\.)?(?!-)[a-z0-9\-]{1,63}")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import yaml
 
 from gae_broker.domain.queue_yaml.document import Document
-from gae_broker.domain.queue_yaml.values import UNIT_S
+from gae_broker.domain.time_units import UNIT_S
 from gae_broker.errors import QueueYamlError
 
 KEY = "x-gae-broker"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 
+from gae_broker.domain.time_units import UNIT_S
 from gae_broker.errors import QueueYamlError
 
 RATE = re.compile(r"0|[0-9]+(\.[0-9]*)?/[smhd]")
 STORAGE = re.compile(r"[0-9]+|[0-9]+(\.[0-9]*)?[BKMGT]")
 PLAIN_AGE = re.compile(r"[0-9]+(\.[0-9]*)?[smhd]")
-UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SUFFIXES = "BKMGT"
 _LONGEST_AGE_S = 2**31 - 1  # App Engine keeps it in 32 bits
 

@@ -1,0 +1,79 @@
+"""``queues pause``, ``resume`` and ``purge``."""
+
+from __future__ import annotations
+
+import click
+
+from gae_broker.cli.command import Command, option
+from gae_broker.cli.confirm import confirm, count
+from gae_broker.cli.opened import opened
+from gae_broker.cli.queue_argument import queue_argument
+from gae_broker.cli.session import current
+from gae_broker.cli.settings_flags import settings_flags
+
+
+@click.command(
+    cls=Command,
+    help="Stop dispatches and leases of a queue, in every process; adding goes on, attempts under way end.",
+    short_help="Stop dispatches and leases; adding goes on.",
+    examples=[
+        ("gae-broker queues pause mail", "hold all mail until it is resumed"),
+        ("gae-broker queues pause mail --broker-url embedded:////var/lib/shop/queues.db", "in another store"),
+    ],
+)
+@queue_argument
+@settings_flags()
+def pause(queue: str) -> None:
+    """Pause a queue."""
+    session = current()
+    with opened(session) as runtime:
+        runtime.controller.pause(queue)
+    session.tell(f"Queue '{queue}' is paused.")
+
+
+@click.command(
+    cls=Command,
+    help="Let dispatches and leases of a paused queue go on.",
+    short_help="Let dispatches and leases go on.",
+    examples=[
+        ("gae-broker queues resume mail", "send what was held"),
+        ("gae-broker -q queues resume mail && echo on", "in a script"),
+    ],
+)
+@queue_argument
+@settings_flags()
+def resume(queue: str) -> None:
+    """Resume a queue."""
+    session = current()
+    with opened(session) as runtime:
+        runtime.controller.resume(queue)
+        rate = runtime.catalog.get(queue).rate_text
+    session.tell(f"Queue '{queue}' is resumed.")
+    if rate.startswith("0"):
+        _warn_of_rate(queue, rate)
+
+
+def _warn_of_rate(queue: str, rate: str) -> None:
+    if not float(rate.partition("/")[0]):
+        current().tell(f"But its rate in queue.yaml is {rate}: nothing is dispatched from '{queue}'.")
+
+
+@click.command(
+    cls=Command,
+    help="Remove every task of a queue, delayed and leased ones too. Names stay taken, as after a deletion.",
+    short_help="Remove every task of a queue.",
+    examples=[
+        ("gae-broker queues purge mail", "asks first, and says how many tasks there are"),
+        ("gae-broker queues purge mail --yes", "does not ask, as in a script"),
+    ],
+)
+@queue_argument
+@option("--yes", "-y", is_flag=True, help="Do not ask.")
+@settings_flags()
+def purge(queue: str, *, yes: bool) -> None:
+    """Purge a queue."""
+    session = current()
+    with opened(session) as runtime:
+        tasks = runtime.statistician.fetch(queue).tasks
+        confirm(session, f"purge {count(tasks, 'task')} of queue '{queue}'", yes=yes)
+        runtime.remover.purge(queue)
