@@ -223,6 +223,12 @@ def current() -> Runtime:
         return _slot.runtime
 
 
+def now_us() -> int:
+    """Microseconds since the epoch by the process's runtime, by the host's clock while there is none; opens none."""
+    runtime = _slot.runtime
+    return SystemClock().now_us() if runtime is None else runtime.clock.now_us()
+
+
 def use(runtime: Runtime | None) -> Runtime | None:
     """Make this the process's runtime, for all its threads; the previous one, which stays open."""
     with _slot.lock:
