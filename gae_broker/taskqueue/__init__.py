@@ -1,0 +1,55 @@
+"""App Engine's task queue API: push and pull queues.
+
+A drop-in replacement for ``google.appengine.api.taskqueue``. As there, the package offers the names of its submodule
+``taskqueue``, and its ``__all__`` leaves a few of them out.
+"""
+
+from gae_broker.taskqueue.taskqueue import *  # noqa: F403
+
+__all__ = [  # noqa: F405
+    "DEFAULT_APP_VERSION",
+    "MAX_LEASE_SECONDS",
+    "MAX_PULL_TASK_SIZE_BYTES",
+    "MAX_PUSH_TASK_SIZE_BYTES",
+    "MAX_QUEUE_NAME_LENGTH",
+    "MAX_TASKS_PER_ADD",
+    "MAX_TASKS_PER_LEASE",
+    "MAX_TASK_NAME_LENGTH",
+    "MAX_TASK_SIZE_BYTES",
+    "MAX_URL_LENGTH",
+    "BadTaskStateError",
+    "BadTransactionState",
+    "BadTransactionStateError",
+    "DatastoreError",
+    "DuplicateTaskNameError",
+    "Error",
+    "InternalError",
+    "InvalidDeadlineError",
+    "InvalidDispatchDeadlineError",
+    "InvalidEtaError",
+    "InvalidLeaseTimeError",
+    "InvalidMaxTasksError",
+    "InvalidQueueError",
+    "InvalidQueueModeError",
+    "InvalidQueueNameError",
+    "InvalidTagError",
+    "InvalidTaskError",
+    "InvalidTaskNameError",
+    "InvalidUrlError",
+    "PermissionDeniedError",
+    "Queue",
+    "QueuePausedError",
+    "QueueStatistics",
+    "Task",
+    "TaskAlreadyExistsError",
+    "TaskLeaseExpiredError",
+    "TaskRetryOptions",
+    "TaskTooLargeError",
+    "TombstonedTaskError",
+    "TooManyTasksError",
+    "TransactionalRequestTooLargeError",
+    "TransientError",
+    "UnknownQueueError",
+    "add",
+    "create_rpc",
+]
