@@ -1,0 +1,166 @@
+"""Transactions of one ledger object: their turns, their retries, their errors, and forks."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from gae_broker.errors import LedgerUnavailableError
+from gae_broker_adapters import forks
+from gae_broker_adapters.ledgers.sql.database import Database
+from gae_broker_adapters.ledgers.sql.gate import Gate
+
+T = TypeVar("T")
+
+WAIT_S = 5.0
+"""How long a call waits for other transactions before it gives up."""
+
+_FORK_WAIT_S = 5.0
+_FIRST_PAUSE_S = 0.0002
+_LONGEST_PAUSE_S = 0.005
+_ABANDONED: list[sa.Engine] = []  # a parent process's: closing them here could end its connections, or its locks
+
+
+class Connections:
+    """Runs functions in transactions.
+
+    Args:
+        database: the kind of database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._pid = os.getpid()
+        self._gate = Gate(serial=database.serial, private=database.private)
+        self._engine: sa.Engine | None = None
+        self._closed = False
+        forks.watch(self)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a function that sends one query.
+
+        Raises:
+            LedgerUnavailableError, StorageError: see `Database.translate`.
+        """
+        self._require_usable()
+        with self._gate.reading(WAIT_S) as turn:
+            if not turn:
+                raise self._locked()
+            return self._attempt(self._read, work)
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a function in one transaction; again from the start, if others stood in its way.
+
+        Raises:
+            LedgerUnavailableError, StorageError: nothing was done; or, where the connection was lost while
+                committing, it is not known to be done.
+        """
+        self._require_usable()
+        with self._gate.writing(WAIT_S) as turn:
+            if not turn:
+                raise self._locked()
+            return self._attempt(self._write, work)
+
+    def close(self) -> None:
+        """Close every connection for good. Idempotent."""
+        self._closed = True
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+
+    # ------------------------------------------------------------------------------------------ transactions
+
+    def _attempt(self, run: Callable[[Callable[[sa.Connection], T], _Progress], T], work: Callable[[sa.Connection], T]) -> T:
+        """Try until it succeeds, fails for good, or took too long; in short random pauses."""
+        deadline = time.monotonic() + WAIT_S
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            progress = _Progress()
+            try:
+                return run(work, progress)
+            except SQLAlchemyError as exc:
+                if not self.database.passes(exc, committing=progress.committing):
+                    raise self.database.translate(exc) from exc
+                if time.monotonic() + pause_s >= deadline:
+                    raise self.database.translate(exc) from exc
+            time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _read(self, work: Callable[[sa.Connection], T], _: _Progress) -> T:
+        with self._open().connect() as connection:
+            return work(connection)
+
+    def _write(self, work: Callable[[sa.Connection], T], progress: _Progress) -> T:
+        with self._open().connect() as connection:
+            self.database.begin(connection)
+            try:
+                result = work(connection)
+                progress.committing = True
+                self.database.commit(connection)
+            except BaseException:
+                with suppress(SQLAlchemyError):
+                    self.database.rollback(connection)
+                raise
+            return result
+
+    def _open(self) -> sa.Engine:
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = self.database.open()
+        return engine
+
+    def _require_usable(self) -> None:
+        if self._closed:
+            raise LedgerUnavailableError(f"{self.database.where} was closed by this process; open it again")
+        if self._pid == os.getpid():
+            return
+        if self.database.private:
+            raise LedgerUnavailableError(
+                f"{self.database.where} belongs to the process that opened it; forked processes need a file or a server",
+            )
+        self.after_in_child()
+
+    def _locked(self) -> LedgerUnavailableError:
+        return LedgerUnavailableError(
+            f"{self.database.where} was kept busy by this process's other threads for {WAIT_S:.3g} s; try again",
+        )
+
+    # ------------------------------------------------------------------------------------------ fork
+
+    def before_fork(self) -> bool:
+        """Close a file: SQLite's view of its locks is in the process's memory, which a child inherits.
+
+        See https://sqlite.org/howtocorrupt.html, section 2.6.
+        """
+        if not self.database.serial or self.database.private:
+            return False
+        self._gate.shut(_FORK_WAIT_S)
+        if self._engine is not None:
+            self._engine.dispose()
+        return True
+
+    def after_in_parent(self) -> None:
+        """Go on."""
+        self._gate.open()
+
+    def after_in_child(self) -> None:
+        """Start over with connections of its own."""
+        if self.database.private:
+            return
+        if self._engine is not None:
+            _ABANDONED.append(self._engine)
+        self._engine = None
+        self._gate = Gate(serial=self.database.serial, private=False)
+        self._pid = os.getpid()
+
+
+class _Progress:
+    """How far a transaction came."""
+
+    committing = False

@@ -1,0 +1,50 @@
+"""What ``gae-broker check`` says of a ledger."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from gae_broker.ports import Check, CheckStatus, Clock
+from gae_broker_adapters.ledgers.sql import schema
+from gae_broker_adapters.ledgers.sql.connections import Connections
+
+_OLD_CLAIM_US = 300 * 1_000_000
+_ENOUGH = 1000
+
+
+def check(connections: Connections, clock: Clock) -> list[Check]:
+    """Look at the version, write, and look for claims that nobody takes care of.
+
+    Raises:
+        Error: the ledger cannot be used.
+    """
+    database = connections.database
+    found = connections.read(schema.version)
+    schema.require_readable(found, database.where)
+    if found < len(schema.MIGRATIONS):
+        text = f"{database.where} has version {found}, this release needs {len(schema.MIGRATIONS)}; start a process of it"
+        return [Check("ledger", CheckStatus.FAILED, text)]
+    connections.write(_write)
+    checks = [Check("ledger", CheckStatus.OK, f"{database.where} can be read and written, version {found}")]
+    checks += connections.read(database.health)
+    return [*checks, _claims(connections, clock.now_us() - _OLD_CLAIM_US)]
+
+
+def failed(exc: Exception) -> Check:
+    """The check of a ledger that cannot be used."""
+    return Check("ledger", CheckStatus.FAILED, str(exc))
+
+
+def _write(connection: sa.Connection) -> None:
+    """A write that changes nothing."""
+    connection.execute(schema.QUEUES.update().where(schema.QUEUES.c.queue == "").values(paused=False))
+
+
+def _claims(connections: Connections, before_us: int) -> Check:
+    old = sa.select(schema.TASKS.c.name).where(schema.CLAIMED, schema.TASKS.c.changed_us < before_us).limit(_ENOUGH)
+    count = connections.read(lambda connection: len(connection.execute(old).all()))
+    if not count:
+        return Check("ledger claims", CheckStatus.OK, "no add was left half done")
+    number = f"{count} or more" if count == _ENOUGH else str(count)
+    text = f"{number} adds were left half done over 5 minutes ago; `gae-broker dispatch` completes them, is one running?"
+    return Check("ledger claims", CheckStatus.WARNING, text)

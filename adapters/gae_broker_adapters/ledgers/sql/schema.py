@@ -1,0 +1,126 @@
+"""The ledger's tables, and the migrations that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from gae_broker.errors import StorageError
+
+METADATA = sa.MetaData()
+
+# Names are compared byte by byte everywhere, so that (eta, name) order is one order in all databases.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+TASKS = sa.Table(
+    "ledger_tasks",
+    METADATA,
+    sa.Column("queue", _TEXT, primary_key=True),
+    sa.Column("name", _TEXT, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("live_copy", sa.Text),
+    sa.Column("eta_us", sa.BigInteger, nullable=False),
+    sa.Column("leases", sa.Integer, nullable=False),
+    sa.Column("named", sa.Boolean, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("changed_us", sa.BigInteger, nullable=False),
+    sa.Column("until_us", sa.BigInteger, nullable=False),
+    # Once the task is over, its row suppresses copies until then: see rules.py.
+    sa.Column("keep_us", sa.BigInteger, nullable=False),
+    # The keep_us of the row that a claim replaced, 0 where there was none.
+    sa.Column("prior_keep_us", sa.BigInteger, nullable=False),
+    # A message, while the ledger must be able to publish it (a claim) or is its only home (a held task).
+    sa.Column("kind", sa.Text),
+    sa.Column("due_us", sa.BigInteger),
+    # UTF-8, as PostgreSQL's text cannot hold every character of a tag. Not null: the ledger holds the task.
+    sa.Column("tag", sa.LargeBinary),
+    sa.Column("meta", sa.Text),
+    # The largest column last: SQLite reads a row from its beginning.
+    sa.Column("body", sa.LargeBinary),
+)
+
+# Conditions stand in queries exactly as in the partial index that serves them, values included: a planner
+# does not look into bound parameters.
+OVER = TASKS.c.state.in_([sa.literal_column("'done'"), sa.literal_column("'deleted'")])
+CLAIMED = TASKS.c.state == sa.literal_column("'claimed'")
+UNFINISHED = TASKS.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'live'")])
+HELD = TASKS.c.tag.is_not(None)
+
+
+def _index(name: str, where: sa.ColumnElement[bool], *columns: sa.Column[object]) -> None:
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+_index("ledger_held_by_eta", HELD, TASKS.c.queue, TASKS.c.eta_us, TASKS.c.name)
+_index("ledger_held_by_tag", HELD, TASKS.c.queue, TASKS.c.tag, TASKS.c.eta_us, TASKS.c.name)
+_index("ledger_over", OVER, TASKS.c.keep_us)
+_index("ledger_claimed", CLAIMED, TASKS.c.changed_us)
+
+QUEUES = sa.Table(
+    "ledger_queues",
+    METADATA,
+    sa.Column("queue", _TEXT, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("purged_us", sa.BigInteger, nullable=False, default=0),
+    sa.Column("epoch", sa.BigInteger, nullable=False, default=0),
+    sa.Column("owner", sa.Text),
+    sa.Column("executed_last_minute", sa.BigInteger),
+    sa.Column("in_flight", sa.BigInteger),
+    sa.Column("enforced_rate", sa.Float),
+    sa.Column("reported_us", sa.BigInteger),
+)
+
+PAYLOADS = sa.Table(
+    "ledger_payloads",
+    METADATA,
+    sa.Column("key", _TEXT, primary_key=True),
+    sa.Column("stored_us", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+_VERSION = sa.Table("ledger_schema", METADATA, sa.Column("version", sa.Integer, nullable=False))
+
+
+def _create(connection: sa.Connection) -> None:
+    METADATA.create_all(connection)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create,)
+"""In order; the schema's version is how many of them were applied."""
+
+
+def version(connection: sa.Connection) -> int:
+    """The schema's version, 0 where there is none."""
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return 0
+    found = connection.execute(sa.select(_VERSION.c.version)).scalar()
+    return 0 if found is None else int(found)
+
+
+def migrate(connection: sa.Connection, where: str) -> None:
+    """Bring the schema to this release's version; to be called in a transaction that nobody else is in.
+
+    Raises:
+        StorageError: it is of a later release.
+    """
+    found = version(connection)
+    if found == len(MIGRATIONS):
+        return
+    require_readable(found, where)
+    for step in MIGRATIONS[found:]:
+        step(connection)
+    connection.execute(_VERSION.delete())
+    connection.execute(_VERSION.insert().values(version=len(MIGRATIONS)))
+
+
+def require_readable(found: int, where: str) -> None:
+    """Refuse a schema of a later release.
+
+    Raises:
+        StorageError: the text names both versions.
+    """
+    if found > len(MIGRATIONS):
+        raise StorageError(
+            f"{where} has ledger version {found}, this release reads up to {len(MIGRATIONS)}; upgrade gae-broker",
+        )
