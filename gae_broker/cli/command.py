@@ -12,7 +12,7 @@ import click
 from click.types import OptionHelpExtra
 
 from gae_broker import logs
-from gae_broker.cli.exit_codes import ExitCode, exit_code
+from gae_broker.cli.exit_codes import exit_code
 from gae_broker.cli.session import Session
 from gae_broker.domain.setting_values import mask
 
@@ -39,21 +39,6 @@ class Option(click.Option):
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
-
-
-class Failure(click.ClickException):
-    """An error on its way to the terminal: what happened, without a traceback unless one was asked for."""
-
-    def __init__(self, error: Exception, code: ExitCode, *, trace: bool) -> None:
-        super().__init__(describe(error))
-        self.exit_code = code
-        self._trace = "".join(traceback.format_exception(error)) if trace else ""
-
-    def show(self, file: Any = None) -> None:  # noqa: ANN401 - click's own signature
-        """Write it on standard error."""
-        if self._trace:
-            click.echo(self._trace, err=True, file=file, nl=False)
-        super().show(file)
 
 
 def describe(error: Exception) -> str:
@@ -112,8 +97,11 @@ class Command(click.Command):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except Exception as exc:
-            raise Failure(exc, exit_code(exc), trace=session.verbosity > 0) from exc
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the terminal gets a sentence and a code
+            if session.verbosity > 0:
+                click.echo("".join(traceback.format_exception(exc)), err=True, nl=False)
+            session.complain(describe(exc))
+            ctx.exit(exit_code(exc))
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: ANN401

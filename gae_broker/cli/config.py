@@ -20,7 +20,7 @@ config = group(
 
 @click.command(
     cls=Command,
-    help="Show every setting, its value and its source: a flag, a variable, a file or the default. Passwords are masked.",
+    help="Show every setting, its value and its source: flag, variable, file or default. Passwords are masked.",
     short_help="Show every setting, its value and its source.",
     examples=[
         ("gae-broker config show", "what is in force here"),

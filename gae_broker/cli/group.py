@@ -23,7 +23,8 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **attributes: Any) -> None:  # noqa: ANN401
         attributes.setdefault("no_args_is_help", False)
         attributes.setdefault("callback", _help_without_command)
-        super().__init__(*args, invoke_without_command=True, **attributes)
+        attributes["invoke_without_command"] = True
+        super().__init__(*args, **attributes)
         self.lazy = dict(lazy)
         self.params = [*self.params, *common_options(environment=False)]
 

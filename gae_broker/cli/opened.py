@@ -21,5 +21,5 @@ def opened(session: Session) -> Iterator[Runtime]:
     """
     with Runtime.open(load_settings(session)) as found, runtime.using(found):
         for warning in found.catalog.file.warnings:
-            session.tell(f"warning: {warning}")
+            session.warn(warning)
         yield found

@@ -24,9 +24,7 @@ class Table:
 
     def lines(self) -> list[str]:
         """The table as text, columns aligned, no trailing blanks."""
-        texts = [list(self.headings)] + [
-            ["-" if cell in (None, "") else str(cell) for cell in row] for row in self.rows
-        ]
+        texts = [list(self.headings), *([_text(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[column]) for row in texts) for column in range(len(self.headings))]
         right = [
             bool(self.rows) and all(isinstance(row[column], int | float) or row[column] is None for row in self.rows)
@@ -39,6 +37,10 @@ class Table:
             ).rstrip()
             for row in texts
         ]
+
+
+def _text(cell: object) -> str:
+    return "-" if cell in (None, "") else str(cell)
 
 
 def write(session: Session, data: Mapping[str, object], table: Table, empty: str = "") -> None:
@@ -94,11 +96,11 @@ def distance(time_us: int | None, now_us: int) -> str:
 
 
 def duration(span_us: int) -> str:
-    """A duration: milliseconds below a second, else its two largest units."""
-    seconds, rest_us = divmod(span_us, _US)
-    if not seconds:
-        return f"{rest_us // 1000}ms"
-    parts = []
+    """A duration: milliseconds below a second, else its two largest units, to the nearest second."""
+    if span_us < _US:
+        return f"{span_us // 1000}ms"
+    seconds = round(span_us / _US)
+    parts: list[str] = []
     for size, unit in _UNITS:
         count, seconds = divmod(seconds, size)
         if count or parts:

@@ -8,13 +8,12 @@ from typing import Any
 import click
 
 from gae_broker.cli.session import Session
+from gae_broker.cli.settings_flags import load_settings
+from gae_broker.domain.queue_yaml import load_path
+from gae_broker.errors import ConfigurationError
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
-    from gae_broker.cli.settings_flags import load_settings
-    from gae_broker.domain.queue_yaml import load_path
-    from gae_broker.errors import ConfigurationError
-
     try:
         names = load_path(load_settings(ctx.ensure_object(Session)).queue_yaml).queues
     except ConfigurationError:

@@ -47,15 +47,10 @@ def resume(queue: str) -> None:
     session = current()
     with opened(session) as runtime:
         runtime.controller.resume(queue)
-        rate = runtime.catalog.get(queue).rate_text
+        config = runtime.catalog.get(queue)
     session.tell(f"Queue '{queue}' is resumed.")
-    if rate.startswith("0"):
-        _warn_of_rate(queue, rate)
-
-
-def _warn_of_rate(queue: str, rate: str) -> None:
-    if not float(rate.partition("/")[0]):
-        current().tell(f"But its rate in queue.yaml is {rate}: nothing is dispatched from '{queue}'.")
+    if not config.rate_per_s:
+        session.warn(f"its rate in queue.yaml is {config.rate_text}: nothing is dispatched from '{queue}'")
 
 
 @click.command(

@@ -27,7 +27,7 @@ Starts without any configuration: 'gae-broker dev --app module:app' serves an ap
 
 def _version(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401, ARG001 - click's own
     if value and not ctx.resilient_parsing:
-        from gae_broker.cli.version import version_text
+        from gae_broker.cli.version import version_text  # noqa: PLC0415 - --help must be quick, this need not
 
         click.echo(version_text())
         ctx.exit()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import dataclass, field
 from typing import TextIO
 
 import click
+
+from gae_broker import logs
 
 
 @dataclass(slots=True)
@@ -37,7 +40,28 @@ class Session:
     def tell(self, text: str) -> None:
         """A message for the person at the terminal: on standard error, silent under ``-q``."""
         if self.verbosity >= 0:
-            click.echo(text, err=True, color=self.color(sys.stderr))
+            self._say(logging.INFO, text)
+
+    def warn(self, text: str) -> None:
+        """Something that is probably not meant: on standard error, silent under ``-qq``."""
+        if self.verbosity >= -1:
+            self._say(logging.WARNING, text)
+
+    def complain(self, text: str) -> None:
+        """Why the command fails: on standard error, always."""
+        self._say(logging.ERROR, text)
+
+    def _say(self, level: int, text: str) -> None:
+        if self.log_format == "json":
+            # Not through the logger's level: what is said here was weighed against -v and -q already.
+            record = logging.getLogger(__name__).makeRecord(__name__, level, "", 0, text, (), None)
+            click.echo(logs.JsonFormatter().format(record), err=True)
+            return
+        prefix = {
+            logging.WARNING: click.style("warning: ", fg="yellow"),
+            logging.ERROR: click.style("Error: ", fg="red"),
+        }
+        click.echo(prefix.get(level, "") + text, err=True, color=self.color(sys.stderr))
 
 
 def current() -> Session:
