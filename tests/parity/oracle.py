@@ -1,0 +1,56 @@
+"""The oracle: App Engine's own library in a process of its own, asked one script at a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / ".venv-oracle" / "bin" / "python"
+HOW_TO_HAVE_IT = "App Engine's library is not installed in .venv-oracle: run `make oracle` with a network"
+
+
+class OracleBrokenError(Exception):
+    """The oracle could not play a script at all: the script is wrong, or the oracle is."""
+
+
+class Oracle:
+    """One long-lived oracle process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [PYTHON, "-W", "ignore", HERE / "oracle_side.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def play(self, script: dict[str, Any]) -> list[Any]:
+        """What App Engine gives for each statement of a script.
+
+        Raises:
+            OracleBrokenError: with its own words.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps(script) + "\n")
+        stdin.flush()
+        line = stdout.readline()
+        if not line:
+            raise OracleBrokenError(f"the oracle ended with status {self._process.wait()}")
+        answer = json.loads(line)
+        if "broken" in answer:
+            raise OracleBrokenError(answer["broken"])
+        records: list[Any] = answer["records"]
+        return records
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()

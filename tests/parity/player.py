@@ -1,0 +1,286 @@
+"""Plays a script against one side, App Engine's library or ours, and says in JSON what each line gave.
+
+A script is Python text. Its top-level statements run one after the other, each at a moment of its own, in a
+namespace made by the side: the names of ``taskqueue``, ``deferred``, a clock, a way to run push tasks. Every expression and every
+assignment of one name yields a record, an exception included; the script goes on after it.
+
+This file runs in both environments, so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import datetime
+import enum
+import inspect
+import io
+import os
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+START_US = 1_700_000_000_000_000  # a full second, so that milliseconds are exact whatever is added
+TICK_US = 10_000
+ENVIRONMENT = {
+    "HTTP_HOST": "testbed.example.com",
+    "SERVER_SOFTWARE": "Development/1.0 (testbed)",
+    "DEFAULT_VERSION_HOSTNAME": None,
+    "TZ": "UTC",
+}
+"""What scripts find unless they say otherwise; ``None`` is not set."""
+
+TASK_PROPERTIES = (
+    "name",
+    "url",
+    "on_queue_url",
+    "method",
+    "payload",
+    "headers",
+    "eta",
+    "eta_posix",
+    "queue_name",
+    "retry_count",
+    "size",
+    "tag",
+    "target",
+    "dispatch_deadline_usec",
+    "was_enqueued",
+    "was_deleted",
+)
+RETRY_OPTIONS = ("min_backoff_seconds", "max_backoff_seconds", "task_age_limit", "max_doublings", "task_retry_limit")
+STATISTICS = ("tasks", "oldest_eta_usec")  # the others are random numbers in App Engine's stub
+
+
+class Clock:
+    """The time of both sides: it moves by a tick before each line, and when a script says so."""
+
+    def __init__(self) -> None:
+        self.now_us = START_US
+
+    def time(self) -> float:
+        return self.now_us / 1e6
+
+    def advance(self, seconds: float) -> None:
+        self.now_us += round(seconds * 1e6)
+
+
+class Dispatcher:
+    """Stands where App Engine's development server makes the requests: writes them down and answers as told.
+
+    Both stubs take it as their ``request_data``.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.statuses: list[int] = []
+
+    def answer(self, statuses: tuple[int, ...]) -> None:
+        """Forget the requests so far; answer with these statuses from now on, then with 200."""
+        self.requests, self.statuses = [], list(statuses)
+
+    def get_dispatcher(self) -> Dispatcher:
+        return self
+
+    def add_request(self, **request: Any) -> Any:
+        self.requests.append(
+            {
+                "method": request["method"],
+                "url": request["relative_url"],
+                "headers": sorted([name.lower(), value or ""] for name, value in request["headers"]),
+                "body": describe(request["body"] or b""),
+                "target": [request["module_name"], request["version"], request["instance_id"]],
+            },
+        )
+        return types.SimpleNamespace(status=self.statuses.pop(0) if self.statuses else 200)
+
+
+class Side(Protocol):
+    """One implementation, fresh for each script."""
+
+    def namespace(self) -> dict[str, Any]:
+        """What scripts may use: the names of ``taskqueue`` and what only the side can do."""
+
+    def close(self) -> None:
+        """Forget everything."""
+
+
+def play(make_side: Callable[[Clock, dict[str, Any]], Side], script: dict[str, Any]) -> list[Any]:
+    """Run a script; one record for each statement.
+
+    Args:
+        make_side: opens a side on a clock, with the script's ``queue_yaml``.
+        script: ``lines`` (Python), and if wanted ``queue_yaml`` and ``environment``.
+    """
+    clock = Clock()
+    with environment({**ENVIRONMENT, **script.get("environment", {})}):
+        side = make_side(clock, script)
+        try:
+            names = side.namespace() | _common(clock)
+            return [_run(node, names, clock) for node in ast.parse(script["lines"]).body]
+        finally:
+            side.close()
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str | None]) -> Iterator[None]:
+    """Set these variables, the time zone with them, and put all back."""
+    before = {name: os.environ.get(name) for name in variables}
+    set_environment(variables)
+    try:
+        yield
+    finally:
+        set_environment(before)
+
+
+def set_environment(variables: dict[str, str | None]) -> None:
+    """Set these variables, or remove them, and the time zone with them."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    time.tzset()
+
+
+def _common(clock: Clock) -> dict[str, Any]:
+    import functions  # noqa: PLC0415  (the module that deferred tasks name; its place is on the path of both sides)
+
+    def at(seconds: float) -> datetime.datetime:
+        """An aware time, ``seconds`` from now."""
+        return datetime.datetime.fromtimestamp(clock.time() + seconds, datetime.UTC)
+
+    return {
+        "datetime": datetime,
+        "base64": base64,
+        "advance": clock.advance,
+        "now_us": lambda: clock.now_us,
+        "at": at,
+        "functions": functions,
+        "attempt": attempt,
+        "parameters": parameters,
+        "wsgi": wsgi,
+    }
+
+
+def _run(node: ast.stmt, names: dict[str, Any], clock: Clock) -> Any:
+    clock.now_us += TICK_US
+    target = None
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        target, node = node.targets[0].id, ast.Expr(node.value)
+    try:
+        if not isinstance(node, ast.Expr):
+            exec(compile(ast.Module([node], []), "script", "exec"), names)  # noqa: S102  (our own scripts)
+            return None
+        value = eval(compile(ast.Expression(node.value), "script", "eval"), names)  # noqa: S307
+    except Exception as error:
+        return describe_error(error)
+    if target:
+        names[target] = value
+    try:
+        return describe(value)
+    except Exception as error:  # a value that cannot even be looked at
+        return {"unreadable": describe_error(error)}
+
+
+def attempt(function: Callable[[], Any]) -> Any:
+    """What a call gives or raises, as a value: for use inside of a longer expression."""
+    try:
+        return function()
+    except Exception as error:
+        return error
+
+
+def parameters(function: Callable[..., Any]) -> list[Any]:
+    """A signature without its annotations."""
+    found = inspect.signature(function).parameters.values()
+    return [(p.name, p.kind.name, None if p.default is p.empty else repr(p.default)) for p in found]
+
+
+def listing(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The stub's ``GetTasks`` without what depends on the real time."""
+    return [{key: value for key, value in task.items() if key not in ("eta_delta", "add_request_pb")} for task in tasks]
+
+
+def wsgi(application: Any, body: bytes = b"", method: str = "POST", **environ: str) -> Any:
+    """Call a WSGI application; status, headers and body, or what it raised."""
+    answer: list[Any] = []
+    given = {
+        "REQUEST_METHOD": method,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "SERVER_SOFTWARE": "Development/1.0 (testbed)",
+        **environ,
+    }
+    chunks = application(given, lambda status, headers, *_: answer.append((status, headers)))
+    return [*answer, b"".join(chunks)]
+
+
+# ------------------------------------------------------------------------------------------ to JSON
+
+
+def describe(value: Any) -> Any:
+    """A value in JSON, types that matter to a caller included."""
+    if isinstance(value, BaseException):
+        return describe_error(value)
+    if value is None or isinstance(value, bool | str) or type(value) is int:
+        return value
+    if isinstance(value, enum.Enum):
+        return {"enum": f"{type(value).__name__}.{value.name}"}
+    if isinstance(value, float):
+        return {"float": repr(round(value, 3))}
+    if isinstance(value, bytes):
+        return {"bytes": value.decode("latin-1")}
+    if isinstance(value, datetime.datetime):
+        return {"datetime": milliseconds(value.timestamp()), "utc": str(value.utcoffset())}
+    if isinstance(value, list | tuple):
+        return {type(value).__name__: [describe(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": sorted(([describe(key), describe(item)] for key, item in value.items()), key=str)}
+    if isinstance(value, type):
+        return {"class": value.__name__, "ancestry": ancestry(value)}
+    return _describe_object(value)
+
+
+def _describe_object(value: Any) -> Any:
+    kind = type(value).__name__
+    if kind == "Task":
+        return {"Task": {name: describe(getattr(value, name)) for name in TASK_PROPERTIES} | _retry_of(value)}
+    if kind == "TaskRetryOptions":
+        return {"TaskRetryOptions": {name: describe(getattr(value, name)) for name in RETRY_OPTIONS}}
+    if kind == "QueueStatistics":
+        return {"QueueStatistics": {name: describe(getattr(value, name)) for name in STATISTICS}, "queue": value.queue.name}
+    if kind == "Queue":
+        return {"Queue": value.name}
+    if hasattr(value, "check_success"):
+        return {"rpc": True}
+    if callable(value):
+        return {"callable": getattr(value, "__name__", kind)}
+    return {"object": kind}
+
+
+def _retry_of(task: Any) -> dict[str, Any]:
+    options = task.retry_options
+    return {"retry_options": describe(options)}
+
+
+def describe_error(error: BaseException) -> Any:
+    """An exception: its type and what it derives from; its text is each side's own."""
+    return {"error": type(error).__name__, "ancestry": ancestry(type(error))}
+
+
+def ancestry(kind: type) -> list[str]:
+    """The names of a class's bases up to Exception, in the order in which ``except`` sees them."""
+    return [base.__name__ for base in kind.__mro__[1:] if base not in (object, BaseException)]
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def register_functions(module: Any) -> None:
+    """Make the functions of tests known by the one name ``functions`` in this process."""
+    sys.modules["functions"] = module
