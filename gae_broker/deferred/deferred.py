@@ -1,0 +1,273 @@
+"""The names of ``google.appengine.ext.deferred.deferred``: calls that are made later, by a push queue.
+
+``from gae_broker import deferred`` replaces ``from google.appengine.ext import deferred``. Tasks carry a pickle of
+``(callable, args, kwargs)``, which names `invoke_member` and `run_from_datastore` of this module: they stay here.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+import os
+import pickle
+import types
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import cast
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from gae_broker.deferred import pickling
+from gae_broker.deferred.entity import _DeferredTaskEntity
+from gae_broker.errors import DeferredError as Error
+from gae_broker.errors import PermanentTaskFailure, SingularTaskFailure, TransientError
+from gae_broker.taskqueue import Task, TaskRetryOptions, TaskTooLargeError
+
+__all__ = [
+    "Error",
+    "Handler",
+    "PermanentTaskFailure",
+    "SingularTaskFailure",
+    "application",
+    "defer",
+    "invoke_member",
+    "run",
+    "run_from_datastore",
+    "serialize",
+    "set_log_level",
+]
+
+_log = logging.getLogger(__name__)
+_DEFAULT_LOG_LEVEL = logging.INFO
+_TASKQUEUE_HEADERS = {"Content-Type": "application/octet-stream"}
+_TASKQUEUE_RESPONSE_HEADERS = ("Content-Type", "text/plain")
+_DEFAULT_URL = "/_ah/queue/deferred"
+_DEFAULT_QUEUE = "default"
+_SOURCE = "0.1.0.2"
+_CROSS_COMPATIBLE = "DEFERRED_USE_CROSS_COMPATIBLE_PICKLE_PROTOCOL"
+_OLD_MODULES = ("google.appengine.ext.deferred.deferred", "google.appengine.ext.deferred")
+
+Response = tuple[str, http.HTTPStatus, list[tuple[str, str]]]
+"""(body, status, headers) of a handler's answer; Flask takes it as it is."""
+
+
+def set_log_level(log_level: int) -> None:
+    """Set the level at which the headers of each deferred call are logged; INFO at first."""
+    global _DEFAULT_LOG_LEVEL  # noqa: PLW0603  (App Engine's switch for the process)
+    _DEFAULT_LOG_LEVEL = log_level
+
+
+def run(data: bytes) -> object:
+    """Load a pickled call and make it.
+
+    Pickles of Python 2 code (protocols 0 to 2) load too: its ``str`` values become text, each byte one character, and
+    App Engine's own `invoke_member` and `run_from_datastore` become these where App Engine's SDK is not installed.
+
+    Returns:
+        What the function returned.
+
+    Raises:
+        PermanentTaskFailure: the pickle cannot be loaded, for whatever reason; its argument is that error.
+    """
+    try:
+        func, args, kwds = cast("_Curried", pickling.loads(data, _REPLACEMENTS))
+    except Exception as exc:
+        raise PermanentTaskFailure(exc) from exc
+    return func(*args, **kwds)
+
+
+def run_from_datastore(key: str) -> None:
+    """Make a call whose pickle was too large for its task, and forget the pickle unless the call is tried again.
+
+    Args:
+        key: where it is stored.
+
+    Raises:
+        PermanentTaskFailure: it is stored no more, or cannot be loaded.
+    """
+    entity = _DeferredTaskEntity.get(key)
+    if entity is None:
+        raise PermanentTaskFailure(f"the pickle of this call, stored as {key!r}, is gone: it was made before")
+    try:
+        run(entity.data)
+    except PermanentTaskFailure:
+        entity.delete()
+        raise
+    entity.delete()
+
+
+def invoke_member(obj: object, membername: str, *args: object, **kwargs: object) -> object:
+    """Call a method by its name."""
+    return getattr(obj, membername)(*args, **kwargs)
+
+
+_Curried = tuple[Callable[..., object], tuple[object, ...], dict[str, object]]
+
+
+def _curry_callable(obj: Callable[..., object], *args: object, **kwargs: object) -> _Curried:
+    """(callable, args, kwargs) of which each can be pickled: a bound method becomes its object and its name.
+
+    Raises:
+        ValueError: it cannot be called.
+    """
+    if isinstance(obj, types.MethodType):
+        return invoke_member, (obj.__self__, obj.__func__.__name__, *args), kwargs
+    if isinstance(obj, types.BuiltinMethodType):
+        owner = obj.__self__
+        if not owner or isinstance(owner, types.ModuleType):
+            return obj, args, kwargs
+        return invoke_member, (owner, obj.__name__, *args), kwargs
+    if not callable(obj):
+        raise ValueError(f"obj must be callable, {obj!r} is not")  # noqa: TRY004  (App Engine's)
+    return obj, args, kwargs
+
+
+def serialize(obj: Callable[..., object], *args: object, **kwargs: object) -> bytes:
+    """The pickle of a call, as `run` takes it.
+
+    Plain pickle, which App Engine's own ``deferred`` loads, wherever that will do; of protocol 0 where the environment
+    variable ``DEFERRED_USE_CROSS_COMPATIBLE_PICKLE_PROTOCOL`` is set and not empty.
+
+    Differs from App Engine: lambdas, closures, nested functions and classes, and what is defined in ``__main__`` go by
+    value, with cloudpickle; App Engine could not defer them. Whoever runs such a call needs cloudpickle.
+
+    Raises:
+        ValueError: ``obj`` cannot be called.
+        pickle.PicklingError, TypeError: the arguments hold something that cannot be pickled, as a lock or a socket.
+    """
+    protocol = 0 if os.environ.get(_CROSS_COMPATIBLE) else pickle.HIGHEST_PROTOCOL
+    return pickling.dumps(_curry_callable(obj, *args, **kwargs), protocol)
+
+
+def defer(
+    obj: Callable[..., object],
+    *args: object,
+    _countdown: float | str | None = None,
+    _eta: datetime | None = None,
+    _headers: Mapping[str, object] | None = None,
+    _name: str | None = None,
+    _target: str | None = None,
+    _transactional: bool = False,
+    _url: str | None = _DEFAULT_URL,
+    _retry_options: TaskRetryOptions | None = None,
+    _queue: str = _DEFAULT_QUEUE,
+    **kwargs: object,
+) -> Task:
+    """Call ``obj(*args, **kwargs)`` later, in a push task. Any other underscore name is an argument of the call.
+
+    A pickle that is too large for a task is stored in the ledger, and the task carries its key.
+
+    Differs from App Engine: such a task is transactional too if that was asked for (App Engine enqueued it at once);
+    ``_url=None`` is the queue's default url, as App Engine's documentation said.
+
+    Args:
+        obj: see `serialize` for what can be deferred.
+        *args: of the call.
+        _countdown, _eta, _name, _target, _retry_options: as `Task`'s.
+        _headers: more headers; a ``Content-Type`` replaces ``application/octet-stream``.
+        _transactional: enqueue when, and only if, the current transaction commits.
+        _url: where `application` is served.
+        _queue: the queue's name.
+        **kwargs: of the call.
+
+    Returns:
+        The enqueued Task.
+
+    Raises:
+        gae_broker.errors.Error: as `Task` and `Task.add`.
+        ValueError, pickle.PicklingError, TypeError: as `serialize`.
+    """
+
+    def task(payload: bytes) -> Task:
+        return Task(
+            payload,
+            countdown=_countdown,
+            eta=_eta,
+            headers=_TASKQUEUE_HEADERS | dict(_headers or {}),
+            name=_name,
+            retry_options=_retry_options,
+            target=_target,
+            url=_url,
+        )
+
+    pickled = serialize(obj, *args, **kwargs)
+    try:
+        return task(pickled).add(_queue, transactional=_transactional)
+    except TaskTooLargeError:
+        entity = _DeferredTaskEntity(pickled)
+    reference = serialize(run_from_datastore, entity.put())
+    try:
+        return task(reference).add(_queue, transactional=_transactional)
+    except TransientError:
+        raise  # the task may be enqueued: its pickle must stay
+    except Exception:
+        entity.delete()
+        raise
+
+
+class Handler:
+    """Receives deferred tasks, as a WSGI application or called by one (`post`)."""
+
+    def run_from_request(self, environ: WSGIEnvironment) -> Response:
+        """Check that a request is the dispatcher's, and make the call that it carries.
+
+        Differs from App Engine: a missing ``SERVER_SOFTWARE`` means production (App Engine failed there), and the
+        source address may come from ``X-AppEngine-User-IP``, which the dispatcher sends, as ``wrap_wsgi_app`` had it.
+
+        Raises:
+            PermanentTaskFailure: the pickle cannot be loaded.
+            Exception: whatever the call raised.
+        """
+        if "HTTP_X_APPENGINE_TASKNAME" not in environ:
+            return _forbid("The header 'X-AppEngine-Taskname' was not set.")
+        developing = str(environ.get("SERVER_SOFTWARE", "")).startswith("Devel")
+        if not developing and _SOURCE not in (environ.get("REMOTE_ADDR"), environ.get("HTTP_X_APPENGINE_USER_IP")):
+            return _forbid("This request did not originate from Task Queue.")
+        headers = [f"{key[5:]}:{value}" for key, value in environ.items() if key.startswith("HTTP_X_APPENGINE_")]
+        _log.log(_DEFAULT_LOG_LEVEL, ", ".join(headers))
+        run(environ["wsgi.input"].read(_content_length(environ)))
+        return "Success", http.HTTPStatus.OK, [_TASKQUEUE_RESPONSE_HEADERS]
+
+    def post(self, environ: WSGIEnvironment) -> Response:
+        """The answer to a POST request: 200 done, or failed for good; 403 not from a task queue; 408 to try again.
+
+        Raises:
+            Exception: whatever the call raised, but for the two failures of this module; the task is tried again.
+        """
+        try:
+            return self.run_from_request(environ)
+        except SingularTaskFailure:
+            _log.debug("Failure executing task, task retry forced")
+            return "SingularTaskFailure", http.HTTPStatus.REQUEST_TIMEOUT, [_TASKQUEUE_RESPONSE_HEADERS]
+        except PermanentTaskFailure:
+            _log.exception("Permanent failure attempting to execute task")
+            return "PermanentTaskFailure", http.HTTPStatus.OK, [_TASKQUEUE_RESPONSE_HEADERS]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request; what is no POST gets 405."""
+        if environ["REQUEST_METHOD"] != "POST":
+            status = http.HTTPStatus.METHOD_NOT_ALLOWED
+            start_response(f"{status.value} {status.phrase}", [("Allow", "POST"), _TASKQUEUE_RESPONSE_HEADERS])
+            return [b"deferred tasks are POST requests"]
+        response, status, headers = self.post(environ)
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [response.encode()]
+
+
+def _forbid(why: str) -> Response:
+    message = f"Detected an attempted XSRF attack. {why}"
+    _log.error(message)
+    return message, http.HTTPStatus.FORBIDDEN, [_TASKQUEUE_RESPONSE_HEADERS]
+
+
+def _content_length(environ: WSGIEnvironment) -> int:
+    try:
+        return max(0, int(environ.get("CONTENT_LENGTH") or 0))
+    except ValueError:
+        return 0
+
+
+_REPLACEMENTS = {
+    (module, function.__name__): function for module in _OLD_MODULES for function in (invoke_member, run_from_datastore)
+}
+application = Handler()
+"""The WSGI application that serves ``/_ah/queue/deferred``."""

@@ -1,0 +1,74 @@
+"""Callables as bytes: plain pickle where that will do, so that App Engine's own ``deferred`` can load them.
+
+What plain pickle cannot take, or another process could not find, goes by value with cloudpickle. Both are loaded by
+the same reader, which takes the pickles of Python 2 code too.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+
+_PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
+_PYTHON_2_TEXT = "latin-1"
+
+
+class _OfMainError(pickle.PicklingError):
+    """Something of ``__main__`` is in the way: a worker's ``__main__`` is another program."""
+
+
+class _PlainPickler(pickle.Pickler):
+    """Pickle, but for what is known by the name ``__main__`` only."""
+
+    def reducer_override(self, obj: object, /) -> Any:  # noqa: ANN401  (pickle's own type)
+        """Leave every object to pickle, unless it could not be found again."""
+        if isinstance(obj, type | FunctionType | BuiltinFunctionType) and getattr(obj, "__module__", "") == "__main__":
+            raise _OfMainError(f"{obj!r} is of __main__")
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads the pickles of Python 2 and 3, and finds what replaces names of App Engine that are not here."""
+
+    def __init__(self, data: bytes, replacements: Mapping[tuple[str, str], object]) -> None:
+        # A Python 2 str may be text or bytes; Latin-1 alone keeps every byte of it, and dates need exactly that.
+        super().__init__(io.BytesIO(data), encoding=_PYTHON_2_TEXT)
+        self._replacements = replacements
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        """A global by its name; a replacement only where there is no such module (or it has no such name)."""
+        try:
+            return super().find_class(module_name, global_name)
+        except (ImportError, AttributeError):
+            replacement = self._replacements.get((module_name, global_name))
+            if replacement is None:
+                raise
+            return replacement
+
+
+def dumps(value: object, protocol: int) -> bytes:
+    """Pickle a value.
+
+    Raises:
+        pickle.PicklingError, TypeError: cloudpickle cannot take it either (a lock, a socket, an open file).
+    """
+    buffer = io.BytesIO()
+    try:
+        _PlainPickler(buffer, protocol).dump(value)
+    except _PLAIN_FAILURES:
+        by_value: bytes = cloudpickle.dumps(value, protocol)
+        return by_value
+    return buffer.getvalue()
+
+
+def loads(data: bytes, replacements: Mapping[tuple[str, str], object]) -> object:
+    """Load a pickle; ``replacements`` are found by (module, name) where those cannot be imported.
+
+    Whatever is wrong with the bytes is raised as pickle, or the code that is loaded, raises it.
+    """
+    return _Unpickler(data, replacements).load()
