@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
-
 _PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
 _PYTHON_2_TEXT = "latin-1"
 
@@ -61,6 +59,9 @@ def dumps(value: object, protocol: int) -> bytes:
     try:
         _PlainPickler(buffer, protocol).dump(value)
     except _PLAIN_FAILURES:
+        # Here, so that who only runs plain pickles (App Engine's own deferred, say) needs no cloudpickle.
+        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415
+
         by_value: bytes = cloudpickle.dumps(value, protocol)
         return by_value
     return buffer.getvalue()
