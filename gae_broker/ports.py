@@ -381,6 +381,12 @@ class Facts(Protocol):
     def purge(self, queue: str, purged_us: int, now_us: int, until_us: int) -> int:
         """Delete every claimed or live row created at or before ``purged_us``; set the queue's watermark."""
 
+    def free(self, queue: str, names: Sequence[str] | None) -> int:
+        """Lift the tombstones of these names (``None``: all of the queue's), so that they can be taken at once.
+
+        Claimed and live rows stay as they are, and rows go on suppressing copies; how many names it freed.
+        """
+
     def prune(self, now_us: int, limit: int) -> int:
         """Remove up to ``limit`` rows that suppress nothing any more; how many went."""
 

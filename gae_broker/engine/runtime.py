@@ -48,7 +48,7 @@ class Runtime:
         broker, ledger: opened adapters; `close` closes them.
         clock: the time; the host's by default.
         namer: chooses names; at random by default.
-        queues: the queues, in place of those in the settings' queue.yaml.
+        queues: the queues, or a catalog of its own kind, in place of the settings' queue.yaml.
         all_valid: treat every queue name as a push queue's (the test stub's ``_all_queues_valid``).
 
     Raises:
@@ -64,7 +64,7 @@ class Runtime:
         *,
         clock: Clock | None = None,
         namer: Namer | None = None,
-        queues: QueueFile | None = None,
+        queues: QueueFile | Catalog | None = None,
         all_valid: bool = False,
     ) -> None:
         self.settings = settings
@@ -72,7 +72,11 @@ class Runtime:
         self.ledger = ledger
         self.clock: Clock = clock or SystemClock()
         self.names: Namer = namer or RandomNamer()
-        self.catalog = Catalog(queues or settings.queue_yaml, all_valid=all_valid, declare=broker.declare)
+        self.catalog = (
+            queues
+            if isinstance(queues, Catalog)
+            else Catalog(queues or settings.queue_yaml, all_valid=all_valid, declare=broker.declare)
+        )
         broker.declare(self.catalog.queues())
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -85,7 +89,7 @@ class Runtime:
         *,
         clock: Clock | None = None,
         namer: Namer | None = None,
-        queues: QueueFile | None = None,
+        queues: QueueFile | Catalog | None = None,
         all_valid: bool = False,
     ) -> Runtime:
         """Open the configured adapters, bring the ledger's schema up to date, and declare the queues.

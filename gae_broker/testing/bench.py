@@ -84,9 +84,8 @@ class TaskBench:
             runtimes.use(self._previous)
         self.runtime.close()
 
-    def add(self, payload: object = None, **options: object) -> taskqueue.Task:
-        """`taskqueue.add`, with its arguments."""
-        return taskqueue.add(payload, **options)
+    add = staticmethod(taskqueue.add)
+    """`taskqueue.add`, with its arguments."""
 
     def list(self, queue: str | None = None) -> Sequence[taskqueue.Task]:
         """The tasks of one queue or of all, in order of eta: waiting, delayed, and leased ones.
@@ -141,15 +140,9 @@ class TaskBench:
             queue: the queue.
             names: the tasks; ``None`` is all of the queue.
         """
-        wanted = [copy for copy in self.copies(queue) if names is None or copy.name in names]
-        if not wanted:
-            return
-        gone = [copy.name for copy in wanted]
-        now_us = self.clock.now_us()
-        self.runtime.ledger.delete(queue, gone, now_us, now_us, make=True)
-        kind = wanted[0].content.kind
-        found = self.runtime.broker.find(kind, queue, gone) or {}
-        self.runtime.broker.discard(kind, queue, [m.copy_id for messages in found.values() for m in messages])
+        gone = [copy.name for copy in self.copies(queue) if names is None or copy.name in names]
+        self.runtime.remover.delete(queue, gone)
+        self.runtime.ledger.free(queue, names)
 
     def purge(self) -> None:
         """Remove every task of every queue."""
@@ -171,8 +164,22 @@ class TaskBench:
 
 def _task(copy: Copy) -> taskqueue.Task:
     content = copy.content
-    options: dict[str, object] = {"name": copy.name, "method": content.method, "payload": content.payload}
-    options["eta"] = datetime.fromtimestamp(copy.eta_us / _US, UTC)
+    eta = datetime.fromtimestamp(copy.eta_us / _US, UTC)
     if content.kind is Kind.PULL:
-        return taskqueue.Task(tag=content.tag, _size_check=False, **options)
-    return taskqueue.Task(url=content.url, headers=dict(content.headers), _size_check=False, **options)
+        return taskqueue.Task(
+            content.payload,
+            name=copy.name,
+            method=content.method,
+            eta=eta,
+            tag=content.tag,
+            _size_check=False,
+        )
+    return taskqueue.Task(
+        content.payload,
+        name=copy.name,
+        method=content.method,
+        url=content.url,
+        headers=content.headers,
+        eta=eta,
+        _size_check=False,
+    )

@@ -67,7 +67,7 @@ class RequestDataApplications:
                 version=version,
                 instance_id=instance,
             )
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it raises, the attempt failed
             return Outcome(None, f"{type(exc).__name__}: {exc}", started_us, self._clock.now_us()), exc
         status = int(str(answer.status).split(maxsplit=1)[0])
         return Outcome(status, "", started_us, self._clock.now_us()), None

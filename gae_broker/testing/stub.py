@@ -39,7 +39,7 @@ class TaskQueueServiceStub:
         QueueYamlError: queue.yaml cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (App Engine's)
         self,
         service_name: str = "taskqueue",
         root_path: str | None = None,

@@ -75,7 +75,7 @@ def test_a_queueinfo_object_is_understood() -> None:
 
 def test_a_parser_that_answers_none_leaves_the_default_queue() -> None:
     source = QueueSource()
-    source.parser = lambda root: None
+    source.parser = lambda _: None
     assert source.load().queues.keys() == {"default"}
 
 

@@ -41,6 +41,12 @@ _NEEDLESS = (
 _PRUNE = TASKS.delete().where(sa.tuple_(TASKS.c.queue, TASKS.c.name).in_(_NEEDLESS))
 
 
+_FREE_ALL = (
+    TASKS.update().where(TASKS.c.queue == sa.bindparam("of_queue"), OVER, TASKS.c.until_us > 0).values(until_us=0)
+)
+_FREE = _FREE_ALL.where(among(TASKS.c.name, "names"))
+
+
 class SqlFacts:
     """See `gae_broker.ports.Facts` for what each method promises."""
 
@@ -156,6 +162,16 @@ class SqlFacts:
             return outcomes
 
         return self._connections.write(work) if names else []
+
+    def free(self, queue: str, names: Sequence[str] | None) -> int:
+        """Lift tombstones."""
+
+        def work(connection: sa.Connection) -> int:
+            if names is None:
+                return connection.execute(_FREE_ALL, {"of_queue": queue}).rowcount
+            return connection.execute(_FREE, {"of_queue": queue, "names": names}).rowcount
+
+        return self._connections.write(work)
 
     def prune(self, now_us: int, limit: int) -> int:
         """Remove rows that suppress nothing any more."""
