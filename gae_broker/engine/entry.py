@@ -26,8 +26,8 @@ def limit(kind: Kind) -> int:
 
 
 def size(queue: str, content: Content, eta_us: int) -> int:
-    """How many bytes the task's entry takes in the service's request."""
-    total = _field(queue) + (_field(content.name) if content.named else _field("")) + 1 + _varint(eta_us)
+    """How many bytes the entry of a task takes in the service's request; a name not yet chosen takes none."""
+    total = _field(queue) + _field(content.name) + 1 + _varint(eta_us)
     total += _ENUM_HIGH_TAG
     if content.kind is Kind.PULL:
         total += _field(content.payload)

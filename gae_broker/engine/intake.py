@@ -21,7 +21,9 @@ class Verdict(StrEnum):
 
     VALID = "valid"
     VOID = "void"
-    """Done, deleted, purged, or replaced by another copy: it may be removed."""
+    """Done, deleted, or replaced by another copy: it may be removed."""
+    PURGED = "purged"
+    """Removed by a purge; a row that says otherwise is of an add that was under way then."""
     EARLY = "early"
     """Live, but its eta is not past."""
 
@@ -32,7 +34,7 @@ def judge(copy: Copy, fact: Fact | None, purged_us: int, now_us: int) -> Verdict
     A row may only suppress a copy: without one, the copy is valid.
     """
     if purged_us > 0 and copy.content.created_us <= purged_us:
-        return Verdict.VOID
+        return Verdict.PURGED
     eta_us = copy.eta_us
     if fact is not None:
         if fact.state in {State.DONE, State.DELETED} or fact.live_copy != copy.copy_id:
@@ -65,15 +67,26 @@ class Hand:
         queue: the pull queue's name.
         control: the queue's steering.
         now_us: the call's time.
+        until_us: how long the names of removed tasks stay taken.
     """
 
-    def __init__(self, puller: Puller, mover: Mover, facts: Facts, queue: str, control: Control, now_us: int) -> None:
+    def __init__(
+        self,
+        puller: Puller,
+        mover: Mover,
+        facts: Facts,
+        queue: str,
+        control: Control,
+        now_us: int,
+        until_us: int,
+    ) -> None:
         self._puller = puller
         self._mover = mover
         self._facts = facts
         self._queue = queue
         self._purged_us = control.purged_us
         self._now_us = now_us
+        self._until_us = until_us
         self._names: set[str] = set()
         self._unacked: dict[int, Delivery] = {}
         self.taken: list[Taken] = []
@@ -121,6 +134,7 @@ class Hand:
         facts = self._facts.facts(self._queue, [delivery.message.key for delivery in deliveries])
         void: list[Delivery] = []
         unreadable: list[Delivery] = []
+        phantoms: list[str] = []
         for delivery in deliveries:
             try:
                 copy = wire.decode(delivery.message)
@@ -131,8 +145,10 @@ class Hand:
             fact = facts.get(copy.name)
             verdict = judge(copy, fact, self._purged_us, self._now_us)
             leases = copy.progress.tries if fact is None else fact.leases
-            if verdict is Verdict.VOID:
+            if verdict in {Verdict.VOID, Verdict.PURGED}:
                 void.append(delivery)
+                if verdict is Verdict.PURGED and fact is not None and fact.state in {State.CLAIMED, State.LIVE}:
+                    phantoms.append(copy.name)
             elif verdict is Verdict.EARLY:
                 eta_us = copy.eta_us if fact is None else max(copy.eta_us, fact.eta_us)
                 self.early.append(Taken(delivery, replace(copy, eta_us=eta_us), leases))
@@ -141,6 +157,8 @@ class Hand:
                 # first makes a row that voids the other, so only one is taken and the other goes back.
                 self._names.add(copy.name)
                 self.taken.append(Taken(delivery, copy, leases))
+        if phantoms:
+            self._facts.delete(self._queue, phantoms, self._now_us, self._until_us, make=False)
         if unreadable:
             buried = self._mover.bury([delivery.message for delivery in unreadable])
             void += [delivery for delivery, stored in zip(unreadable, buried, strict=True) if stored]

@@ -74,11 +74,12 @@ class LeaseChanger:
     def _why_lost(self, queue: str, name: str, now_us: int) -> Exception:
         """What came in between: the task was removed, or another worker changed its lease."""
         fact = self._ledger.facts(queue, [name]).get(name)
-        if fact is not None:
-            try:
-                _require_live(queue, name, fact, now_us)
-            except errors.Error as exc:
-                return exc
+        if fact is None:
+            return refusal.unknown(queue, name)
+        try:
+            _require_live(queue, name, fact, now_us)
+        except errors.Error as exc:
+            return exc
         return errors.TaskLeaseExpiredError(f"the lease of task {name!r} in queue {queue!r} was changed just now")
 
 
@@ -131,8 +132,10 @@ def _original(
     A broker that cannot look tasks up is believed to hold it, as the caller describes it.
 
     Raises:
-        UnknownTaskError, TombstonedTaskError: the broker has none, or it was purged.
+        UnknownTaskError, TombstonedTaskError: there is none, or it was purged.
     """
+    if fallback.tag is not None:
+        raise refusal.unknown(queue, name)  # a tagged task lives in the ledger: without a row there is none
     if stored is None:
         return Copy("", queue, _restored(fallback, name, now_us), expected_eta_us)
     if not stored:

@@ -109,7 +109,8 @@ class Leaser:
         if by_tag and tag:
             return self._lease_held(call, tag, max_tasks)
         waiting = self._ledger.held_ready(queue, 1 if by_tag else max_tasks, now_us)
-        hand = Hand(self._broker, self._mover, self._ledger, queue, control, now_us)
+        until_us = now_us + self._tombstone_us
+        hand = Hand(self._broker, self._mover, self._ledger, queue, control, now_us, until_us)
         try:
             if by_tag and waiting:
                 hand.draw(1)
