@@ -25,6 +25,9 @@ from gae_broker.domain.limits import (
     MIN_DISPATCH_DEADLINE,
 )
 from gae_broker.domain.limits import (
+    MAX_COUNTDOWN_SECONDS as _MAX_COUNTDOWN_SECONDS,
+)
+from gae_broker.domain.limits import (
     QUEUE_NAME_PATTERN as _QUEUE_NAME_PATTERN,
 )
 from gae_broker.domain.limits import (
@@ -64,6 +67,7 @@ from gae_broker.errors import (
     UnknownQueueError,
 )
 from gae_broker.taskqueue.calls import create_rpc
+from gae_broker.taskqueue.content import DEFAULT_QUEUE_PATH as _DEFAULT_QUEUE_PATH
 from gae_broker.taskqueue.host import (
     DEFAULT_APP_VERSION,
     Target,
@@ -73,6 +77,7 @@ from gae_broker.taskqueue.retry_options import TaskRetryOptions
 from gae_broker.taskqueue.statistics import QueueStatistics
 from gae_broker.taskqueue.task import DEFAULT_QUEUE as _DEFAULT_QUEUE
 from gae_broker.taskqueue.task import Task
+from gae_broker.taskqueue.utc import UTC as _UTC
 
 __all__ = [
     "DEFAULT_APP_VERSION",

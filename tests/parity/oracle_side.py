@@ -72,9 +72,9 @@ class OracleSide:
         self._testbed.deactivate()
         self._folder.cleanup()
 
-    def _run(self, *statuses: int) -> list[Any]:
+    def _run(self, *statuses: int, all_headers: bool = False) -> list[Any]:
         """Run the push tasks that are due, answering with these statuses, then with 200."""
-        self._dispatcher.answer(statuses)
+        self._dispatcher.answer(statuses, show_all=all_headers)
         self._stub._GetGroup()._ReloadQueuesFromYaml()
         self._stub._task_scheduler._ProcessQueues()
         return self._dispatcher.requests

@@ -33,6 +33,8 @@ class OurSide:
         stub = self._testbed.get_stub("taskqueue")
         assert stub is not None
         self._stub = stub
+        # Our virtual clock never shows the same time twice; here both sides' times are to be equal to the microsecond.
+        stub.bench.clock.now_us = lambda: clock.now_us  # type: ignore[method-assign]
 
     def namespace(self) -> dict[str, Any]:
         """See `player.Side`."""
@@ -57,8 +59,8 @@ class OurSide:
         self._testbed.deactivate()
         self._folder.cleanup()
 
-    def _run(self, *statuses: int) -> list[Any]:
-        self._dispatcher.answer(statuses)
+    def _run(self, *statuses: int, all_headers: bool = False) -> list[Any]:
+        self._dispatcher.answer(statuses, show_all=all_headers)
         self._stub.bench.run_pending()
         return self._dispatcher.requests
 

@@ -55,6 +55,10 @@ RETRY_OPTIONS = ("min_backoff_seconds", "max_backoff_seconds", "task_age_limit",
 STATISTICS = ("tasks", "oldest_eta_usec")  # the others are random numbers in App Engine's stub
 
 
+HEADERS_OF_ONE_SIDE = {"x-appengine-fake-is-admin", "x-appengine-user-ip", "x-appengine-taskretryreason"}
+"""Intended differences of every request, left out of it unless a script asks for all headers."""
+
+
 class Clock:
     """The time of both sides: it moves by a tick before each line, and when a script says so."""
 
@@ -77,10 +81,11 @@ class Dispatcher:
     def __init__(self) -> None:
         self.requests: list[Any] = []
         self.statuses: list[int] = []
+        self.show_all = False
 
-    def answer(self, statuses: tuple[int, ...]) -> None:
+    def answer(self, statuses: tuple[int, ...], *, show_all: bool) -> None:
         """Forget the requests so far; answer with these statuses from now on, then with 200."""
-        self.requests, self.statuses = [], list(statuses)
+        self.requests, self.statuses, self.show_all = [], list(statuses), show_all
 
     def get_dispatcher(self) -> Dispatcher:
         return self
@@ -90,7 +95,11 @@ class Dispatcher:
             {
                 "method": request["method"],
                 "url": request["relative_url"],
-                "headers": sorted([name.lower(), value or ""] for name, value in request["headers"]),
+                "headers": sorted(
+                    [name.lower(), value or ""]
+                    for name, value in request["headers"]
+                    if self.show_all or name.lower() not in HEADERS_OF_ONE_SIDE
+                ),
                 "body": describe(request["body"] or b""),
                 "target": [request["module_name"], request["version"], request["instance_id"]],
             },
@@ -259,7 +268,8 @@ def _describe_object(value: Any) -> Any:
         return {"rpc": True}
     if callable(value):
         return {"callable": getattr(value, "__name__", kind)}
-    return {"object": kind}
+    shown = repr(value)
+    return {"object": kind if " at 0x" in shown else shown}
 
 
 def _retry_of(task: Any) -> dict[str, Any]:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.parity import player
 from tests.parity.case import Case
 from tests.parity.cases import ALL
+from tests.parity.compare import changes, play_both
 from tests.parity.differences import DIFFERENCES
 from tests.parity.oracle import Oracle
-from tests.parity.our_side import OurSide
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_as_app_engine(case: Case, oracle: Oracle):
-    theirs = oracle.play(case.script)
-    ours = json.loads(json.dumps(player.play(OurSide, case.script)))
     problems = []
-    for (text, mark), expected, given in zip(case.statements, theirs, ours, strict=True):
-        if (expected != given) != bool(mark):
-            claim = f"does not show {mark} any more" if mark else "differs"
-            problems.append(f"{text}\n    {claim}\n    App Engine: {json.dumps(expected)}\n    ours:       {json.dumps(given)}")
+    for (text, mark), (theirs, ours) in zip(case.statements, play_both(oracle, case.script), strict=True):
+        if mark is None:
+            problems += [f"{text}\n{change}" for change in changes(theirs, ours)]
+        elif theirs == ours:
+            problems.append(f"{text}\n    does not show {mark!r} any more")
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 

@@ -18,7 +18,7 @@ Queue('a\\n')    #! trailing-newline
 Queue('a\\nb')
 Queue(None)
 Queue(5)
-Queue(b'a')
+Queue(b'a')    #! bytes-names
 Queue(name='a').name
 Queue('does-not-exist').name
 Queue('-').name
@@ -264,7 +264,7 @@ stored()
 in_transaction(*[lambda: add(url='/a', transactional=True).was_enqueued] * 5)
 in_transaction(*[lambda: add(url='/a', transactional=True).was_enqueued] * 6)    #! sixth-transactional
 in_transaction(lambda: len(Queue().add([Task(url='/a') for _ in range(6)], transactional=True)))    #! sixth-transactional
-len(stored())    #! sixth-transactional
+len(stored())
 
 # names cannot be chosen
 in_transaction(lambda: add(url='/a', name='n', transactional=True))
@@ -329,7 +329,7 @@ Queue('push').delete_tasks(add(url='/a', name='other', countdown=60)).was_delete
 
 # a deleted name that was never added can be added
 Queue().delete_tasks(Task(name='never')).was_deleted
-add(url='/a', name='never')    #! delete-unknown
+add(url='/a', name='never').name
 
 # a mixed batch
 a = add(url='/a', name='a', countdown=60)
@@ -411,7 +411,7 @@ q.lease_tasks(604800.5, 1)
 q.lease_tasks(604801, 1)
 q.lease_tasks('60', 1)
 q.lease_tasks(None, 1)
-q.lease_tasks(float('nan'), 1)    #! nan-lease
+q.lease_tasks(float('nan'), 1)    #! impossible-times
 q.lease_tasks(float('inf'), 1)
 q.lease_tasks(True, 1)
 q.lease_tasks(1, 0)
@@ -421,7 +421,7 @@ q.lease_tasks(1, 1001)
 q.lease_tasks(1, 1.0)
 q.lease_tasks(1, '1')
 q.lease_tasks(1, None)
-q.lease_tasks(1, True)
+q.lease_tasks(1, True)    #! wrong-types
 q.lease_tasks(-1, 0)
 q.lease_tasks(-1, 1, deadline=0)
 q.lease_tasks(1, 0, deadline=0)
@@ -528,7 +528,7 @@ stored('pull-twice')
 q = Queue('pull')
 q.lease_tasks_by_tag(1, 1, tag='t' * 500)
 q.lease_tasks_by_tag(1, 1, tag='t' * 501)
-q.lease_tasks_by_tag(1, 1, tag=5)
+q.lease_tasks_by_tag(1, 1, tag=5)    #! wrong-types
 q.lease_tasks_by_tag(1, 1, tag=b'bytes')
 q.lease_tasks_by_tag(-1, 1)
 q.lease_tasks_by_tag(1, 0)
@@ -565,7 +565,7 @@ q.modify_task_lease(t, '1')
 q.modify_task_lease(t, None)
 q.modify_task_lease(t, 0.5)
 q.modify_task_lease(None, 1)
-q.modify_task_lease(Task('x', method='PULL'), 1)
+q.modify_task_lease(Task('x', method='PULL'), 1)    #! wrong-types
 t.eta
 
 # modify_task_lease: an outdated task
@@ -669,8 +669,8 @@ QueueStatistics.fetch(['pull', Queue('push')])
 QueueStatistics.fetch([Queue('push'), 'pull'])
 QueueStatistics.fetch('bad_name')
 QueueStatistics.fetch(['pull', 'bad_name'])
-QueueStatistics.fetch([5])
-QueueStatistics.fetch(5)
+QueueStatistics.fetch([5])    #! wrong-types
+QueueStatistics.fetch(5)    #! wrong-types
 
 # of an unknown queue
 QueueStatistics.fetch('nowhere')    #! unknown-statistics

@@ -17,13 +17,14 @@ MAX_TASKS_PER_ADD MAX_TRANSACTIONAL_REQUEST_SIZE_BYTES MAX_URL_LENGTH MAX_TASKS_
 MAX_LEASE_SECONDS _DEFAULT_QUEUE _DEFAULT_QUEUE_PATH _MAX_COUNTDOWN_SECONDS _TASK_NAME_PATTERN _QUEUE_NAME_PATTERN
 """.split()
 
+# Those that take anything and check it themselves (add, Task, TaskRetryOptions, defer) are tested by what they take.
 _CALLABLES = """
-add create_rpc Queue Task TaskRetryOptions Queue.add Queue.add_async Queue.purge Queue.delete_tasks
+create_rpc Queue Queue.add Queue.add_async Queue.purge Queue.delete_tasks
 Queue.delete_tasks_async Queue.delete_tasks_by_name Queue.delete_tasks_by_name_async Queue.lease_tasks
 Queue.lease_tasks_async Queue.lease_tasks_by_tag Queue.lease_tasks_by_tag_async Queue.modify_task_lease
 Queue.fetch_statistics Queue.fetch_statistics_async QueueStatistics QueueStatistics.fetch QueueStatistics.fetch_async
 Task.add Task.add_async Task.extract_params
-deferred.defer deferred.serialize deferred.run deferred.invoke_member deferred.set_log_level deferred.Handler
+deferred.serialize deferred.run deferred.invoke_member deferred.set_log_level deferred.Handler
 deferred.Handler.post deferred.Handler.run_from_request deferred.application deferred.run_from_datastore
 """.split()
 
@@ -57,7 +58,8 @@ taskqueue.taskqueue.Task is taskqueue.Task
 deferred.deferred.defer is deferred.defer
 
 # deferred's errors
-deferred.Error, deferred.PermanentTaskFailure, deferred.SingularTaskFailure
+deferred.Error, deferred.PermanentTaskFailure, deferred.SingularTaskFailure    #! deferred-error
+issubclass(deferred.PermanentTaskFailure, deferred.Error), issubclass(deferred.SingularTaskFailure, deferred.Error)
 deferred.deferred._DEFAULT_URL, deferred.deferred._DEFAULT_QUEUE
 
 # the UTC time zone of etas
@@ -104,7 +106,7 @@ rpc.get_result()
 # an error of the call itself comes with check_success too
 rpc = Queue('push').lease_tasks_async(10, 10)
 rpc.wait()
-rpc.check_success()
+rpc.check_success()    #! check-success
 rpc.get_result()
 
 # a per-task error does not come with check_success
@@ -131,6 +133,7 @@ rpc.check_success()
 rpc = create_rpc()
 Task(url='/a').add_async(rpc=rpc) is rpc
 Task(url='/b').add_async(rpc=rpc)
+rpc.get_result().url
 len(stored())
 
 # a callback runs once, without arguments
