@@ -1,0 +1,163 @@
+"""A target behind HTTP, called with aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from gae_broker import __version__
+from gae_broker.domain.attempt import Outcome
+from gae_broker.domain.headers import HttpRequest
+from gae_broker.engine.targets.failures import EXCERPT, READ_LIMIT, answered, overdue, unanswered
+from gae_broker.engine.targets.hand import Hand, Numbered
+from gae_broker.engine.targets.local import refuse_hasty
+from gae_broker.engine.targets.target import Job
+from gae_broker.ports import Clock
+
+_US = 1_000_000
+_KEEPALIVE_S = 1.0  # less than servers commonly wait before they close, or the close would meet the next request
+_SPARE_FILES = 128
+_LEGAL = "/?:@!$&'()*+,;=-._~%[]|"
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"},
+)
+
+
+class HttpTarget:
+    """Sends requests to ``base``; at most ``limit`` at a time, and never more than the process may open files.
+
+    Redirects are not followed, cookies not kept, proxies not used, bodies not decoded and not read beyond 64 KiB:
+    an attempt's outcome is the status of the answer.
+    """
+
+    def __init__(self, base: str, limit: int, clock: Clock) -> None:
+        self._base = base.rstrip("/")
+        self._clock = clock
+        self._hand = Hand()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+        self._limit = limit
+
+    async def open(self) -> None:
+        """Get ready; connections are made as they are needed."""
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
+            headers={"User-Agent": f"gae-broker/{__version__}"},
+        )
+
+    def expect(self, concurrency: int) -> None:
+        """As `Target.expect`: no more connections than that."""
+        self._limit = concurrency
+
+    def room(self) -> int:
+        """As `Target.room`."""
+        return self._capacity() - len(self._hand)
+
+    def when_room(self, notify: Callable[[], None]) -> None:
+        """As `Target.when_room`."""
+        self._hand.when_room(notify)
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """As `Target.start`; nothing waits here, so nothing is ever given back."""
+        for numbered in self._hand.take(refuse_hasty(jobs, self.room(), self._clock, self._loop)):
+            task = self._loop.create_task(self._run(numbered))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def withdraw(self) -> None:
+        """Nothing to do: every attempt begins at once."""
+
+    async def close(self) -> None:
+        """As `Target.close`."""
+        self._hand.forget()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _capacity(self) -> int:
+        return max(min(self._limit, _most_files() - _SPARE_FILES), 1)
+
+    async def _run(self, numbered: Numbered) -> None:
+        number, request = numbered
+        started_us = self._clock.now_us()
+        outcome = await self._attempt(request, started_us)
+        self._hand.resolve([(number, outcome)])
+
+    async def _attempt(self, request: HttpRequest, started_us: int) -> Outcome:
+        try:
+            async with asyncio.timeout(request.deadline_us / _US) as limit:
+                status, body = await self._exchange(request)
+        except TimeoutError as exc:
+            reason = overdue(request.deadline_us) if limit.expired() else f"connection timed out: {exc}"
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            reason = _reason(exc)
+        else:
+            return answered(status, started_us, self._clock, body)
+        return unanswered(reason, started_us, self._clock)
+
+    async def _exchange(self, request: HttpRequest) -> tuple[int, bytes]:
+        if self._session is None:
+            raise aiohttp.ClientConnectionError("the dispatcher is stopping")
+        async with self._session.request(
+            request.method,
+            URL(self._base + quote(request.url, safe=_LEGAL), encoded=True),
+            headers=[item for item in request.headers if item[0].lower() not in _OF_THE_CONNECTION],
+            data=request.body or None,
+            allow_redirects=False,
+        ) as response:
+            return response.status, await _beginning(response)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body up to `READ_LIMIT`; if there is more, the connection is closed rather than read to its end."""
+    kept, length = b"", 0
+    async for chunk in response.content.iter_any():
+        kept = (kept + chunk)[:EXCERPT] if len(kept) < EXCERPT else kept
+        length += len(chunk)
+        if length >= READ_LIMIT:
+            response.close()
+            break
+    return kept
+
+
+def _reason(exc: Exception) -> str:  # noqa: PLR0911 - one line a kind of failure
+    match exc:
+        case aiohttp.ClientConnectorDNSError():
+            return f"host name {exc.host} not found"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return f"no secure connection: {exc}"
+        case aiohttp.ClientConnectorError() if isinstance(exc.os_error, ConnectionRefusedError):
+            return f"connection refused by {exc.host}:{exc.port}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {exc.host}:{exc.port}: {exc.os_error.strerror or exc.os_error}"
+        case aiohttp.ServerDisconnectedError():
+            return "connection closed without an answer"
+        case aiohttp.ClientPayloadError():
+            return "connection closed in the middle of the answer"
+        case aiohttp.ClientResponseError():
+            return f"not an HTTP answer: {exc.message}"
+        case aiohttp.ClientOSError() | OSError():
+            return f"connection broken: {exc.strerror or exc}"
+        case _:
+            return f"request cannot be sent: {exc}"
+
+
+def _most_files() -> int:
+    """How many files this process may have open."""
+    try:
+        return os.sysconf("SC_OPEN_MAX")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return 1_000_000
