@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -22,7 +23,7 @@ class Names(TypeDecorator[Sequence[str]]):
     impl = sa.Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[object]:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
         """What the list is bound as."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.ARRAY(sa.Text()))
@@ -40,6 +41,10 @@ class Among(FunctionElement[bool]):
     name = "among"
     type = sa.Boolean()
     inherit_cache = True
+
+    def self_group(self, against: object = None) -> Self:
+        """As it is: for SQLite, SQLAlchemy would compare a boolean with 1, which no index serves."""
+        return self
 
 
 def among(column: sa.ColumnElement[str], parameter: str) -> Among:

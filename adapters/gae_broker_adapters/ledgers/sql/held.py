@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from gae_broker.ports import Held
@@ -12,7 +14,7 @@ from gae_broker_adapters.ledgers.sql.schema import HELD, TASKS
 
 _HELD = (HELD, TASKS.c.queue == sa.bindparam("of_queue"))
 _ORDER = (TASKS.c.eta_us, TASKS.c.name)
-_AT_MOST = sa.bindparam("at_most")
+_AT_MOST: sa.BindParameter[int] = sa.bindparam("at_most")
 _READY = TASKS.c.eta_us < sa.bindparam("before_us")
 _COLUMNS = (TASKS.c.tag, TASKS.c.eta_us, TASKS.c.leases, TASKS.c.created_us, TASKS.c.named, *MESSAGE)
 
@@ -24,9 +26,10 @@ _LIST_AFTER = _LIST.where(sa.tuple_(*_ORDER) > sa.tuple_(sa.bindparam("after_eta
 _DEPTH = sa.select(sa.func.count(), sa.func.min(TASKS.c.eta_us)).where(*_HELD)
 _BYTES = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(TASKS.c.body)), 0)).where(HELD)
 
+# By the primary key alone: with `_HELD`, SQLite would go through all that is held.
 _LEASE = (
     TASKS.update()
-    .where(*_HELD, among(TASKS.c.name, "names"))
+    .where(TASKS.c.queue == sa.bindparam("of_queue"), among(TASKS.c.name, "names"))
     .values(eta_us=sa.bindparam("new_eta_us"), leases=TASKS.c.leases + 1, changed_us=sa.bindparam("at_us"))
 )
 _MOVE = (
@@ -109,6 +112,6 @@ def _held(
     leases: int,
     created_us: int,
     named: bool,
-    *columns: object,
+    *columns: Any,
 ) -> Held:
     return Held(message(*columns), bytes(tag).decode(), eta_us, leases, created_us, named)

@@ -23,6 +23,8 @@ _PAUSE_S = 0.01
 _READERS_KEPT = 8
 _READERS_BEYOND = 56
 _CACHE_KIB = 32 * 1024
+_CHECKPOINT_PAGES = 4000  # 16 MB: a page changed often is copied back once, at some cost in the file's size
+_WAL_LIMIT = 64 * 1024 * 1024
 _LITTLE_ROOM = 256 * 1024 * 1024
 _MIB = 1024 * 1024
 
@@ -100,7 +102,8 @@ class SQLite:
 
     def rollback(self, connection: sa.Connection) -> None:
         """Undo, where SQLite did not do so itself."""
-        if connection.connection.driver_connection.in_transaction:
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
             connection.exec_driver_sql("ROLLBACK")
 
     def exclude_others(self, connection: sa.Connection) -> None:
@@ -142,6 +145,8 @@ class SQLite:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute("PRAGMA cell_size_check=ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
         if self._path is not None and self._identity is None:
             self._identity = _identity(self._path)
         return connection
