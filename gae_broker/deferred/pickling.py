@@ -59,7 +59,7 @@ def dumps(value: object, protocol: int) -> bytes:
     try:
         _PlainPickler(buffer, protocol).dump(value)
     except _PLAIN_FAILURES:
-        # Here, so that who only runs plain pickles (App Engine's own deferred, say) needs no cloudpickle.
+        # Here, as few calls need it, and whoever only runs plain pickles never does.
         import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415
 
         by_value: bytes = cloudpickle.dumps(value, protocol)
