@@ -171,7 +171,9 @@ class Deliverer:
         count = delivery.delivery_count
         decision = decide(copy, count, _knowledge(copy, fact, control), queue.retry, now_us)
         if decision.verdict is Verdict.DROP:
-            return _Plan(delivery)
+            # A purge that met the task's add: its row would look like a live task's, and hold the name, for ever.
+            met = fact is not None and fact.live_copy == copy.copy_id and fact.state not in {State.DONE, State.DELETED}
+            return _Plan(delivery, finish=(copy.name, copy.copy_id) if met else None)
         if decision.verdict is Verdict.DELAY:
             again = copy.successor(self._runtime.names.copy_id(), copy.eta_us, copy.progress)
             return _Plan(delivery, Succession(copy.copy_id, again, 0))

@@ -40,11 +40,11 @@ class LeaseChanger:
         eta_us = now_us + lease_us
         fact = self._ledger.facts(queue, [name]).get(name)
         if fact is not None:
-            _require_live(queue, name, fact, now_us)
+            _require_live(queue, name, fact)
             _require_lease(queue, name, fact.eta_us, expected_eta_us, now_us)
         if fact is not None and fact.held:
             if not self._ledger.move_held(queue, name, expected_eta_us, eta_us, now_us):
-                raise self._why_lost(queue, name, now_us)
+                raise self._why_lost(queue, name)
             return eta_us
         stored = self._stored(queue, name)
         if fact is not None:
@@ -52,43 +52,40 @@ class LeaseChanger:
         else:
             old = _original(queue, name, stored, control.purged_us, expected_eta_us, fallback, now_us)
             _require_lease(queue, name, old.eta_us, expected_eta_us, now_us)
-        self._move(old, eta_us, now_us)
+        self._move(old, eta_us)
         if stored:
             self._mover.discard(Kind.PULL, queue, [copy.copy_id for copy in stored])
         return eta_us
 
-    def _move(self, old: Copy, eta_us: int, now_us: int) -> None:
+    def _move(self, old: Copy, eta_us: int) -> None:
         new = old.successor(self._namer.copy_id(), eta_us, Progress(tries=old.progress.tries))
         succession = Succession(old.copy_id, new, old.progress.tries, old.eta_us)
         steps, error = self._mover.move(old.queue, [succession])
         if error is not None:
             raise error
         if steps[0] is Step.LOST:
-            raise self._why_lost(old.queue, old.name, now_us)
+            raise self._why_lost(old.queue, old.name)
 
     def _stored(self, queue: str, name: str) -> list[Copy] | None:
         """The broker's copies of a task, ``None`` where it cannot tell."""
         found = self._browser.find(Kind.PULL, queue, [name])
         return None if found is None else [wire.decode(message) for message in found.get(name, ())]
 
-    def _why_lost(self, queue: str, name: str, now_us: int) -> Exception:
+    def _why_lost(self, queue: str, name: str) -> Exception:
         """What came in between: the task was removed, or another worker changed its lease."""
         fact = self._ledger.facts(queue, [name]).get(name)
         if fact is None:
             return refusal.unknown(queue, name)
         try:
-            _require_live(queue, name, fact, now_us)
+            _require_live(queue, name, fact)
         except errors.Error as exc:
             return exc
         return errors.TaskLeaseExpiredError(f"the lease of task {name!r} in queue {queue!r} was changed just now")
 
 
-def _require_live(queue: str, name: str, fact: Fact, now_us: int) -> None:
-    if fact.state not in {State.DONE, State.DELETED}:
-        return
-    if fact.until_us == 0 or now_us < fact.until_us:
+def _require_live(queue: str, name: str, fact: Fact) -> None:
+    if fact.state in {State.DONE, State.DELETED}:
         raise refusal.tombstoned(queue, name, fact)
-    raise refusal.unknown(queue, name)
 
 
 def _require_lease(queue: str, name: str, eta_us: int, expected_eta_us: int, now_us: int) -> None:

@@ -29,7 +29,7 @@ def tombstoned(queue: str, name: str, fact: Fact | None) -> TombstonedTaskError:
         return TombstonedTaskError(f"task {name!r} was removed from queue {queue!r}")
     done = "executed or given up" if fact.state is State.DONE else "deleted"
     text = f"task {name!r} of queue {queue!r} was {done} at {moment(fact.changed_us)}"
-    if fact.until_us:
+    if fact.until_us > fact.changed_us:
         text += f"; the name is free again at {moment(fact.until_us)}"
     return TombstonedTaskError(text)
 

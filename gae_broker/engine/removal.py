@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from gae_broker.domain import wire
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
+from gae_broker.domain.task import Content
 from gae_broker.engine.catalog import Catalog, kind_of
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.succession import Mover
@@ -87,37 +88,47 @@ class Remover:
 
     def _delete(self, config: Queue, names: Sequence[str]) -> list[bool]:
         kind = kind_of(config)
-        found = self._browser.find(kind, config.name, names)
-        if found is None:
-            outcomes = self._record(config.name, names, make=True)
+        now_us = self._clock.now_us()
+        until_us = now_us + self._tombstone_us
+        messages = self._browser.find(kind, config.name, names)
+        if messages is None:
+            outcomes = self._record(config.name, names, now_us, until_us, make=True)
             return [outcomes[name] is not Deletion.GONE for name in names]
-        # Only what exists gets a row: deleting an unknown task does not take its name.
-        outcomes = self._record(config.name, [name for name in names if found.get(name)], make=True)
-        outcomes |= self._record(config.name, [name for name in names if not found.get(name)], make=False)
-        unrecorded = [name for name in names if outcomes[name] is Deletion.UNKNOWN and found.get(name)]
+        found = {name: [_content(message) for message in there] for name, there in messages.items() if there}
+        chosen = [name for name in names if name in found and not any(content.named for content in found[name])]
+        apart = set(chosen)
+        # Only what exists gets a row: deleting an unknown task does not take its name. Nor does a name that was
+        # chosen stay taken: nobody will ever ask for it, and a row for each such task would be a burden.
+        outcomes = self._record(config.name, chosen, now_us, now_us, make=True)
+        named = [name for name in names if name in found and name not in apart]
+        outcomes |= self._record(config.name, named, now_us, until_us, make=True)
+        outcomes |= self._record(config.name, [n for n in names if n not in found], now_us, until_us, make=False)
+        unrecorded = [name for name in found if outcomes[name] is Deletion.UNKNOWN]
         existed = self._unpurged(config.name, unrecorded, found)
-        copies = [message.copy_id for messages in found.values() for message in messages]
+        copies = [message.copy_id for there in messages.values() for message in there]
         if copies:
             self._mover.discard(kind, config.name, copies)
         return [outcomes[name] is Deletion.DELETED or name in existed for name in names]
 
-    def _record(self, queue: str, names: Sequence[str], *, make: bool) -> dict[str, Deletion]:
+    def _record(
+        self, queue: str, names: Sequence[str], now_us: int, until_us: int, *, make: bool
+    ) -> dict[str, Deletion]:
         if not names:
             return {}
-        now_us = self._clock.now_us()
-        outcomes = self._ledger.delete(queue, names, now_us, now_us + self._tombstone_us, make)
+        outcomes = self._ledger.delete(queue, names, now_us, until_us, make)
         return dict(zip(names, outcomes, strict=True))
 
-    def _unpurged(self, queue: str, names: Sequence[str], found: Mapping[str, list[Message]]) -> set[str]:
+    def _unpurged(self, queue: str, names: Sequence[str], found: Mapping[str, list[Content]]) -> set[str]:
         """Those of these names, of which the ledger knew nothing, that a purge did not remove before."""
         if not names:
             return set()
         purged_us = self._ledger.control(queue).purged_us
-        return {name for name in names if any(_created_us(message) > purged_us for message in found[name])}
+        return {name for name in names if any(content.created_us > purged_us for content in found[name])}
 
 
-def _created_us(message: Message) -> int:
+def _content(message: Message) -> Content:
+    """What a message carries; nothing but the name where it cannot be read."""
     try:
-        return wire.decode(message).content.created_us
+        return wire.decode(message).content
     except StorageError:
-        return 0
+        return Content(message.key, named=True)
