@@ -19,13 +19,13 @@ _PURGED_AT_ONCE = 2000  # some 20 ms of the write lock, after which others get t
 _COUNTED_ANEW = 1000  # matured messages from which on a depth keeps what it counted
 _COUNTING_WAIT_S = 0.05
 
-_WAITING = "FROM broker_messages WHERE queue_id = ?1 AND claim IS NULL"
+_WAITING = "FROM broker_messages WHERE queue_id = ?1 AND claim < 0"
 _DEPTH = f"""
 SELECT ready, delayed, unacked,
     (SELECT count(*) {_WAITING} AND due_us > counted_us AND due_us <= ?2),
     (SELECT count(*) {_WAITING} AND due_us > ?2 AND due_us <= counted_us),
     (SELECT due_us {_WAITING} ORDER BY due_us LIMIT 1),
-    (SELECT min(due_us) FROM broker_messages WHERE queue_id = ?1 AND claim IS NOT NULL)
+    (SELECT min(due_us) FROM broker_messages WHERE queue_id = ?1 AND claim > 0)
 FROM broker_queues WHERE id = ?1
 """  # noqa: S608 - constants only
 _COLUMNS = "copy_id, key, due_us, meta, body"
@@ -60,7 +60,7 @@ class Browsing:
         with self._connections.reading() as connection:
             rows = [
                 row
-                for state in ("IS NULL", "IS NOT NULL")
+                for state in ("< 0", "> 0")
                 for row in connection.execute(
                     f"SELECT {_COLUMNS} FROM broker_messages WHERE queue_id = ? AND claim {state}"  # noqa: S608 - constants
                     " AND (due_us, key) > (?, ?) ORDER BY due_us, key LIMIT ?",
@@ -103,7 +103,7 @@ class Browsing:
             with self._connections.writing() as connection:
                 dues_us = connection.execute(
                     "DELETE FROM broker_messages WHERE seq IN (SELECT seq FROM broker_messages"
-                    " WHERE queue_id = ? AND claim IS NULL AND seq <= ? LIMIT ?) RETURNING due_us",
+                    " WHERE queue_id = ? AND claim < 0 AND seq <= ? LIMIT ?) RETURNING due_us",
                     (queue_id, newest, _PURGED_AT_ONCE),
                 ).fetchall()
                 counters.add_waiting(connection, queue_id, (due_us for (due_us,) in dues_us), -1, 0)
@@ -115,14 +115,14 @@ class Browsing:
 
 def discard(connection: sqlite3.Connection, queue_id: int, copy_ids: Sequence[str]) -> int:
     """Remove messages by copy_id, within a transaction; how many there were."""
-    rows: list[tuple[int, int | None]] = []
+    rows: list[tuple[int, int]] = []
     for marks, chunk in _chunks(copy_ids):
         rows += connection.execute(
             f"DELETE FROM broker_messages WHERE queue_id = ? AND copy_id IN ({marks})"  # noqa: S608 - question marks
             " RETURNING due_us, claim",
             (queue_id, *chunk),
         ).fetchall()
-    waiting = [due_us for due_us, claim in rows if claim is None]
+    waiting = [due_us for due_us, claim in rows if claim < 0]
     if rows:
         counters.add_waiting(connection, queue_id, waiting, -1, len(waiting) - len(rows))
     return len(rows)

@@ -14,11 +14,12 @@ from gae_broker_adapters.brokers.embedded import queues as counters
 from gae_broker_adapters.brokers.embedded.connections import Connections
 from gae_broker_adapters.brokers.embedded.queues import Queues
 from gae_broker_adapters.brokers.embedded.receiver import CALL_BITS, Receiver
+from gae_broker_adapters.brokers.embedded.schema import WAITING
 
-_FIRST_DUE = "SELECT due_us FROM broker_messages WHERE queue_id = ? AND claim IS NULL ORDER BY due_us LIMIT 1"
+_FIRST_DUE = "SELECT due_us FROM broker_messages WHERE queue_id = ? AND claim < 0 ORDER BY due_us LIMIT 1"
 _CLAIM = """
 UPDATE broker_messages SET claim = ? WHERE seq IN (
-    SELECT seq FROM broker_messages WHERE queue_id = ? AND claim IS NULL AND due_us <= ? ORDER BY due_us, key LIMIT ?
+    SELECT seq FROM broker_messages WHERE queue_id = ? AND claim < 0 AND due_us <= ? ORDER BY due_us, key LIMIT ?
 ) RETURNING due_us, key, seq, copy_id, meta, body, delivery_count
 """
 
@@ -121,8 +122,8 @@ class Claiming:
 
 def _unclaim(connection: sqlite3.Connection, receipt: Receipt) -> Iterable[int]:
     rows = connection.execute(
-        "UPDATE broker_messages SET claim = NULL WHERE seq = ? AND claim = ? RETURNING due_us",
-        (receipt.seq, receipt.claim),
+        "UPDATE broker_messages SET claim = ? WHERE seq = ? AND claim = ? RETURNING due_us",
+        (WAITING, receipt.seq, receipt.claim),
     ).fetchall()
     return [due_us for (due_us,) in rows]
 

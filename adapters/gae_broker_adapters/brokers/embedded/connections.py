@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -71,7 +71,7 @@ class Connections:
                 self._roll_back(connection)
                 raise
         except sqlite3.Error as exc:
-            self._forget_if_broken(exc)
+            self._recover(exc)
             raise faults.translate(exc, self.where, publishing=durable) from exc
         finally:
             self._lock.release()
@@ -218,10 +218,17 @@ class Connections:
             )
         raise BrokerUnavailableError(f"{self.where} was opened before a fork; subscribe again in the new process")
 
-    def _forget_if_broken(self, exc: sqlite3.Error) -> None:
-        """Start over with new connections where the old ones may be in a state that does not heal."""
+    def _recover(self, exc: sqlite3.Error) -> None:
+        """Let the next call find what this one's failure can be healed by.
+
+        After damage or an I/O error it finds new connections, for old ones can be in a state that does not heal.
+        On a full disk it finds the log of changes copied back and cut off, which may be all that filled the disk.
+        """
         if faults.code(exc) in faults.BREAKING:
             self._drop()
+        elif faults.code(exc) == sqlite3.SQLITE_FULL and self._writer is not None:
+            with suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _drop(self) -> None:
         self._readers.drop()

@@ -77,7 +77,7 @@ def count_until(connection: sqlite3.Connection, queue_id: int, now_us: int) -> N
     if mark == now_us:
         return
     (between,) = connection.execute(
-        "SELECT count(*) FROM broker_messages WHERE queue_id = ? AND claim IS NULL AND due_us > ? AND due_us <= ?",
+        "SELECT count(*) FROM broker_messages WHERE queue_id = ? AND claim < 0 AND due_us > ? AND due_us <= ?",
         (queue_id, min(mark, now_us), max(mark, now_us)),
     ).fetchone()
     matured = between if now_us > mark else -between

@@ -8,11 +8,12 @@ import sqlite3
 import time
 
 from gae_broker_adapters.brokers.embedded import queues as counters
+from gae_broker_adapters.brokers.embedded.schema import WAITING
 
 CALL_BITS = 32
 """A claim is the receiver's number, then so many bits of the number of its call."""
 
-_LARGEST = 2**31 - 1
+_SMALLEST = 2**30  # up to twice that: a claim then fills its 63 bits (see schema.py)
 
 BEAT_S = 1.0
 DEAD_AFTER_US = 5_000_000
@@ -35,7 +36,7 @@ class Receiver:
         if cursor.rowcount == 0:
             # Drawn at random, not counted up: a number counted up in a transaction that is rolled back would be
             # given to somebody else next, and two receivers would pass for one.
-            self._id = 1 + secrets.randbelow(_LARGEST)
+            self._id = _SMALLEST + secrets.randbelow(_SMALLEST)
             connection.execute("INSERT INTO broker_receivers VALUES (?, ?, ?)", (self._id, now_us, os.getpid()))
         return self._id
 
@@ -74,9 +75,9 @@ def _give_back(connection: sqlite3.Connection, receiver: int, counted_as: int) -
     }
     for (queue_id,) in connection.execute("SELECT id FROM broker_queues WHERE unacked > 0").fetchall():
         dues_us = connection.execute(
-            "UPDATE broker_messages SET claim = NULL, delivery_count = delivery_count + ?"
-            " WHERE queue_id = ? AND claim BETWEEN ? AND ? RETURNING due_us",
-            (counted_as, queue_id, first, last),
+            "UPDATE broker_messages SET claim = ?, delivery_count = delivery_count + ?"
+            " WHERE queue_id = ? AND claim > 0 AND claim BETWEEN ? AND ? RETURNING due_us",
+            (WAITING, counted_as, queue_id, first, last),
         ).fetchall()
         if dues_us:
             counters.add_waiting(connection, queue_id, (due_us for (due_us,) in dues_us), 1, -len(dues_us))

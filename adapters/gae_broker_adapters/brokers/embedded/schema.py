@@ -13,15 +13,20 @@ from gae_broker_adapters.brokers.embedded.connections import WAIT_S, Connections
 
 VERSION = 1
 
+WAITING = -(2**63 - 1)
+"""The claim of a message that nobody has."""
+
 _PAUSE_S = 0.01
 
 # The counters of a queue change in the transaction that changes its messages, so a depth is one row, not a count.
 # ``ready`` counts the waiting messages due at or before ``counted_us``, ``delayed`` those due later: whoever moves
 # that mark on counts only what became due in between, each message once in its life.
 #
-# A message waits while ``claim`` is null. The claim names receiver and call (see claiming.py), so an ack that
-# comes too late matches nothing. ``waiting`` makes "the first N due" a range scan and ``held`` finds a dead
-# receiver's messages; both are partial, so a message stands in one of them at a time.
+# A message waits while ``claim`` is negative. Waiting or claimed, it is a number of 8 bytes: SQLite then changes it
+# in place, where a row that changed its length would be written anew, a body of a megabyte included. The claim
+# names receiver and call (see claiming.py), so an ack that comes too late matches nothing. ``broker_waiting`` makes
+# "the first N due" a range scan and ``broker_held`` finds a dead receiver's messages; both are partial, so a message
+# stands in one of them at a time.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS broker_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS broker_queues (
@@ -40,14 +45,14 @@ CREATE TABLE IF NOT EXISTS broker_messages (
     queue_id INTEGER NOT NULL,
     due_us INTEGER NOT NULL,
     delivery_count INTEGER NOT NULL DEFAULT 0,
-    claim INTEGER,
+    claim INTEGER NOT NULL DEFAULT -9223372036854775807,
     key TEXT NOT NULL,
     copy_id TEXT NOT NULL,
     meta TEXT NOT NULL,
     body BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS broker_waiting ON broker_messages (queue_id, due_us, key) WHERE claim IS NULL;
-CREATE INDEX IF NOT EXISTS broker_held ON broker_messages (queue_id, claim, due_us) WHERE claim IS NOT NULL;
+CREATE INDEX IF NOT EXISTS broker_waiting ON broker_messages (queue_id, due_us, key) WHERE claim < 0;
+CREATE INDEX IF NOT EXISTS broker_held ON broker_messages (queue_id, claim, due_us) WHERE claim > 0;
 CREATE INDEX IF NOT EXISTS broker_by_key ON broker_messages (queue_id, key);
 CREATE UNIQUE INDEX IF NOT EXISTS broker_by_copy ON broker_messages (queue_id, copy_id);
 CREATE TABLE IF NOT EXISTS broker_receivers (
