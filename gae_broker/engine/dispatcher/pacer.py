@@ -58,7 +58,7 @@ class Pacer:
 
         Of fast queues some tokens are collected first, so that not every task is a batch of its own.
         """
-        if limit <= 0:
+        if limit <= 0 or self._queue.rate_per_s <= 0:
             return Grant(0, math.inf)
         current = self._current(now_us)
         available = current.available(now_us)
@@ -69,6 +69,8 @@ class Pacer:
 
     def take(self, count: int, now_us: int) -> int:
         """Begin up to ``count`` attempts; how many may."""
+        if self._queue.rate_per_s <= 0:
+            return 0
         current = self._current(now_us)
         taken = min(count, current.available(now_us))
         if taken:
