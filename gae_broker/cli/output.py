@@ -27,7 +27,7 @@ class Table:
         texts = [list(self.headings), *([_text(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[column]) for row in texts) for column in range(len(self.headings))]
         right = [
-            bool(self.rows) and all(isinstance(row[column], int | float) or row[column] is None for row in self.rows)
+            bool(self.rows) and all(isinstance(row[column], int | float | None) for row in self.rows)
             for column in range(len(self.headings))
         ]
         return [

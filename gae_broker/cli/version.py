@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sqlite3
 from importlib import metadata
 
 from gae_broker import __version__
@@ -12,11 +11,10 @@ _STANDS_ON = ("aiohttp", "click", "cloudpickle", "pika", "PyYAML", "SQLAlchemy",
 
 
 def version_text() -> str:
-    """One line each: this, Python, SQLite, and the packages that are installed."""
+    """One line each: this, Python, and the packages that are installed."""
     lines = [
         f"gae-broker {__version__}",
         f"Python {platform.python_version()} ({platform.python_implementation()}, {platform.platform()})",
-        f"SQLite {sqlite3.sqlite_version}",
     ]
     for name in _STANDS_ON:
         try:

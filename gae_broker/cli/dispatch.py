@@ -1,0 +1,52 @@
+"""``gae-broker dispatch``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from gae_broker.cli.command import Command, option
+from gae_broker.cli.opened import opened
+from gae_broker.cli.session import current
+from gae_broker.cli.settings_flags import load_settings, settings_flags
+from gae_broker.cli.signals import run_until_signalled
+from gae_broker.domain.setting_values import DEFAULT_TARGET
+from gae_broker.engine.dispatcher import Dispatcher
+from gae_broker.errors import SettingsError
+from gae_broker.settings import flag, variable
+
+
+@click.command(
+    cls=Command,
+    help="Send the tasks of push queues to their handlers, at each queue's rate, until SIGTERM or Ctrl-C: then no more "
+    "tasks are taken, and attempts under way may finish. Several may run; each queue is served by one at a time.",
+    short_help="Send the push queues' tasks to their handlers.",
+    examples=[
+        ("gae-broker dispatch --target http://localhost:8000", "to an application that is served there"),
+        ("gae-broker dispatch --queues mail,default --target shop:app --processes 1-8", "in processes of its own"),
+    ],
+    serves=True,
+)
+@option("--queues", metavar="NAME,...", help="Serve only these queues.  [default: every push queue]")
+@settings_flags("targets", "processes", "drain_timeout_s", "dispatch_deadline_s")
+def dispatch(queues: str | None) -> None:
+    """Dispatch."""
+    session = current()
+    settings = load_settings(session)
+    if not settings.targets:
+        raise SettingsError(
+            f"targets: none is set, so no task could be sent anywhere; give {flag('targets')} http://localhost:8000 "
+            f"or {flag('targets')} module:app, or set {variable('targets')}"
+        )
+    if DEFAULT_TARGET not in settings.targets:
+        session.warn(
+            f"there is no target '{DEFAULT_TARGET}': tasks that name none of {', '.join(settings.targets)} fail"
+        )
+    names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does; applications are imported from here
+    with opened(session) as runtime:
+        dispatcher = Dispatcher(runtime, names)
+        session.tell(f"Dispatching {', '.join(names) if names else 'every push queue'} to {settings.show('targets')}.")
+        run_until_signalled(session, dispatcher.run, dispatcher.stop, settings.drain_timeout_s)

@@ -1,0 +1,50 @@
+"""Ends what runs until it is stopped: the first signal drains, the second does not wait, the status tells the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from gae_broker.cli.session import Session
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_until_signalled(
+    session: Session, begin: Callable[[], Awaitable[None]], stop: Callable[[], None], drain_s: float
+) -> None:
+    """Run until it ends or a signal comes; after a signal, die of it, so that whoever started this sees it.
+
+    Args:
+        session: told that the end is near.
+        begin: runs until it was stopped.
+        stop: called for each signal: the first time to drain, the second to end at once.
+        drain_s: how long draining may take.
+    """
+    received = asyncio.run(_run(session, begin, stop, drain_s))
+    if received:
+        signal.signal(received[0], signal.SIG_DFL)
+        signal.raise_signal(received[0])
+
+
+async def _run(
+    session: Session, begin: Callable[[], Awaitable[None]], stop: Callable[[], None], drain_s: float
+) -> list[signal.Signals]:
+    received: list[signal.Signals] = []
+
+    def handle(number: signal.Signals) -> None:
+        received.append(number)
+        if len(received) == 1:
+            session.tell(f"{number.name}: finishing what runs, for {drain_s:g} s at most; again to end at once.")
+        stop()
+
+    loop = asyncio.get_running_loop()
+    for number in HANDLED:
+        loop.add_signal_handler(number, handle, number)
+    try:
+        await begin()
+    finally:
+        for number in HANDLED:
+            loop.remove_signal_handler(number)
+    return received
