@@ -16,6 +16,7 @@ from gae_broker_adapters.brokers.embedded.queues import Queues
 
 _CHUNKS = (1, 8, 64, 512)  # few lengths, so that few statements are compiled and all stay cached
 _PURGED_AT_ONCE = 2000  # some 20 ms of the write lock, after which others get their turn
+_BEFORE_ALL_US = -(2**63)
 _COUNTED_ANEW = 1000  # matured messages from which on a depth keeps what it counted
 _COUNTING_WAIT_S = 0.05
 
@@ -56,7 +57,7 @@ class Browsing:
     def browse(self, kind: Kind, queue: str, limit: int, after: tuple[int, str] | None) -> list[Message]:
         """As `Browser.browse`: what waits and what is in workers' hands, merged."""
         queue_id = self._queues.id(kind, queue)
-        due_us, key = after or (-1, "")
+        due_us, key = after or (_BEFORE_ALL_US, "")
         with self._connections.reading() as connection:
             rows = [
                 row
