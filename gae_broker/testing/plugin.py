@@ -2,20 +2,22 @@
 
 It is found by itself where gae-broker is installed; elsewhere: ``pytest_plugins = ["gae_broker.testing.plugin"]``.
 Each test gets a runtime of its own, so tests may run in any order and in any number of processes.
+
+Nothing of gae-broker is imported before a fixture is used: pytest loads this module in suites that need none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gae_broker.domain.queue import QueueFile
-from gae_broker.testing.bench import TaskBench
-from gae_broker.testing.environment import Environment
-from gae_broker.testing.queue_source import read_queues
-from gae_broker.testing.testbed import Testbed
+if TYPE_CHECKING:
+    from gae_broker.domain.queue import QueueFile
+    from gae_broker.testing.bench import TaskBench
+    from gae_broker.testing.testbed import Testbed
 
 _MARKER = "gae_queues"
 
@@ -38,6 +40,8 @@ def gae_app() -> object:
 @pytest.fixture
 def gae_testbed(request: pytest.FixtureRequest, gae_app: object) -> Iterator[Testbed]:
     """An active `Testbed` with the task queue's stub; with ``gae_tasks`` in the same test, both are one."""
+    from gae_broker.testing.testbed import Testbed  # noqa: PLC0415
+
     testbed = Testbed()
     testbed.activate()
     try:
@@ -54,6 +58,9 @@ def gae_tasks(request: pytest.FixtureRequest, gae_app: object) -> Iterator[TaskB
         stub = request.getfixturevalue("gae_testbed").get_stub("taskqueue")
         yield stub.bench
         return
+    from gae_broker.testing.bench import TaskBench  # noqa: PLC0415
+    from gae_broker.testing.environment import Environment  # noqa: PLC0415
+
     environment = Environment()
     environment.set(overwrite=False, variables={})
     try:
@@ -64,6 +71,9 @@ def gae_tasks(request: pytest.FixtureRequest, gae_app: object) -> Iterator[TaskB
 
 
 def _queues(request: pytest.FixtureRequest) -> QueueFile | None:
+    from gae_broker.domain.queue import QueueFile  # noqa: PLC0415
+    from gae_broker.testing.queue_source import read_queues  # noqa: PLC0415
+
     marker = request.node.get_closest_marker(_MARKER)
     if marker is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -10,6 +11,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 
 from gae_broker import deferred, taskqueue
+from gae_broker.domain.task import Kind
 from gae_broker.engine import runtime as runtimes
 from gae_broker.errors import ConfigurationError, UnknownQueueError
 from gae_broker.testing.bench import TaskBench
@@ -306,3 +308,19 @@ def test_purge_removes_all_tasks(bench: TaskBench) -> None:
     taskqueue.Queue("labels").add(taskqueue.Task(payload="x", method="PULL", tag="t"))
     bench.purge()
     assert bench.list() == []
+
+
+def test_what_comes_due_while_others_run_is_not_overlooked(app: App) -> None:
+    seconds = itertools.count(1_000_000_000)
+    with TaskBench(app=app, gettime=lambda: next(seconds) / 2) as bench:
+        for number in range(50):
+            taskqueue.add(url=f"/{number}", countdown=number * 7)
+        assert len(bench.run_all()) == 50
+
+
+def test_what_somebody_else_has_in_hand_is_not_waited_for(bench: TaskBench) -> None:
+    taskqueue.add(url="/a")
+    taken = bench.runtime.broker.get(Kind.PUSH, "default", 1)
+    assert bench.run_all() == []
+    bench.runtime.broker.restore(taken)
+    assert len(bench.run_all()) == 1

@@ -1,0 +1,3 @@
+"""The whole suite has the fixtures that users have."""
+
+pytest_plugins = ["gae_broker.testing.plugin"]
