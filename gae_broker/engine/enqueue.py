@@ -290,6 +290,8 @@ def _eta_error(task: NewTask, latest_us: int) -> Exception | None:
 
 
 def _size_error(queue: str, task: NewTask) -> Exception | None:
+    if entry.is_small(task.content):
+        return None
     limit = entry.limit(task.content.kind)
     size = entry.size(queue, task.content, task.eta_us)
     if size <= limit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 S = 1_000_000
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An operation that App Engine refuses; its text is the error's class name."""
 
 
@@ -32,9 +32,9 @@ class Model:
 
     def add(self, name: str, eta_us: int, tag: str | None) -> None:
         if name in self.tasks:
-            raise Refused("TaskAlreadyExistsError")
+            raise RefusedError("TaskAlreadyExistsError")
         if name in self.tombs:
-            raise Refused("TombstonedTaskError")
+            raise RefusedError("TombstonedTaskError")
         self.tasks[name] = Entry(name, eta_us, tag or None)
 
     def lease(self, now_us: int, lease_us: int, count: int, by_tag: bool, tag: str | None) -> list[tuple[str, int]]:
@@ -56,14 +56,14 @@ class Model:
 
     def modify(self, name: str, now_us: int, expected_eta_us: int, lease_us: int) -> int:
         if self.paused:
-            raise Refused("QueuePausedError")
+            raise RefusedError("QueuePausedError")
         if name in self.tombs:
-            raise Refused("TombstonedTaskError")
+            raise RefusedError("TombstonedTaskError")
         if name not in self.tasks:
-            raise Refused("UnknownTaskError")
+            raise RefusedError("UnknownTaskError")
         entry = self.tasks[name]
         if entry.eta_us != expected_eta_us or entry.eta_us < now_us:
-            raise Refused("TaskLeaseExpiredError")
+            raise RefusedError("TaskLeaseExpiredError")
         entry.eta_us = now_us + lease_us
         return entry.eta_us
 

@@ -7,8 +7,8 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.engine import browsing
 from gae_broker.ports import Report
-from tests.unit.engine.test_removal import Blind
-from tests.unit.engine.worlds import START_US, S, World, names, pull_task, push_task
+from tests.unit.engine.doubles import Blind, Hoarding
+from tests.unit.engine.worlds import START_US, S, World, names, push_task
 
 
 def show(world, limit=100, after=None, queue="pull"):
@@ -36,14 +36,7 @@ def test_leased_tasks_show_their_lease(world, tag):
 def test_pages_of_void_copies_hide_nothing(world, monkeypatch):
     monkeypatch.setattr(browsing, "_PAGE", 3)
 
-    class Hoarding:
-        def discard(self, kind, queue, copy_ids):
-            return 0
-
-        def __getattr__(self, name):
-            return getattr(world.broker, name)
-
-    hoard = World(Hoarding(), world.ledger, world.clock, "h-")
+    hoard = World(Hoarding(world.broker), world.ledger, world.clock, "h-")
     for index in range(10):
         hoard.put(f"n{index}", eta_s=index)
     hoard.delete(*[f"n{index}" for index in range(8)])

@@ -15,7 +15,7 @@ STEPS = 40
 """More than any operation has; the loops end at its last step."""
 
 
-def each_crash(clock, operation, prepare=lambda world: None):
+def each_crash(clock, operation, prepare=lambda _: None):
     """(label, the surviving process's world) for a crash at each step of the operation."""
     for at in range(STEPS):
         with adapters(clock) as (broker, ledger):
@@ -119,7 +119,7 @@ def test_a_crash_in_purge_loses_no_name_and_a_second_purge_ends_it(clock):
         world.put("new")
         assert drain(world) == {"new": 1}
 
-    for label, world, filled in each_crash(clock, lambda w, _: w.runtime.remover.purge("pull"), fill):
+    for label, world, _ in each_crash(clock, lambda w, _: w.runtime.remover.purge("pull"), fill):
         # Auto-named tasks that were never leased have no row that could keep their names taken.
         with_context(label, check, world, {"named", "tagged"})
 

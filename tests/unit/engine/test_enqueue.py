@@ -12,6 +12,7 @@ from gae_broker.engine import entry
 from gae_broker.engine.enqueue import MAX_ETA_US, NewTask
 from gae_broker.engine.storage import StorageGuard
 from gae_broker.ports import State
+from tests.unit.engine.doubles import Down, Passing, Refusing
 from tests.unit.engine.worlds import SETTINGS, START_US, S, World, pull_task, push_task
 
 DAY_S = 86_400
@@ -175,23 +176,6 @@ def test_a_done_task_s_name_is_tombstoned_too(world):
         raise world.add(push_task("n"), queue="push")[0].error
 
 
-class Refusing:
-    """A broker that gives another one's messages this fate; all else is passed on."""
-
-    def __init__(self, broker, error, *, stores=False):
-        self._broker = broker
-        self._error = error
-        self._stores = stores
-
-    def publish(self, messages, deadline_s):
-        if self._stores:
-            self._broker.publish(messages, deadline_s)
-        return [self._error for _ in messages]
-
-    def __getattr__(self, name):
-        return getattr(self._broker, name)
-
-
 @pytest.mark.parametrize("error", [errors.UnknownQueueError("gone"), errors.PublishRejectedError("full")])
 def test_a_publish_that_definitely_failed_frees_the_name_at_once(world, error):
     refusing = World(Refusing(world.broker, error), world.ledger, world.clock, "r-")
@@ -218,7 +202,9 @@ def test_a_publish_with_an_unknown_end_keeps_the_claim_for_housekeeping(world, e
 
 
 def test_an_old_claim_is_taken_over_by_the_next_add(world):
-    failing = World(Refusing(world.broker, errors.ConfirmTimeoutError("?"), stores=True), world.ledger, world.clock, "f-")
+    failing = World(
+        Refusing(world.broker, errors.ConfirmTimeoutError("?"), stores=True), world.ledger, world.clock, "f-"
+    )
     failing.add(pull_task("n", payload=b"old"))
     world.clock.advance(SETTINGS.claim_takeover_s + 1)
     (added,) = world.add(pull_task("n", payload=b"new"))
@@ -227,23 +213,11 @@ def test_an_old_claim_is_taken_over_by_the_next_add(world):
     assert world.lease() == [], "the old copy is void"
 
 
-class Down:
-    """A ledger that does not answer these calls; all else is passed on."""
-
-    def __init__(self, ledger, *methods):
-        self._ledger = ledger
-        self._methods = methods
-
-    def __getattr__(self, name):
-        if name in self._methods:
-            def fail(*args, **kwargs):
-                raise errors.LedgerUnavailableError("down")
-            return fail
-        return getattr(self._ledger, name)
+DOWN = errors.LedgerUnavailableError("down")
 
 
 def test_without_a_ledger_unnamed_adds_go_on_and_named_ones_are_transient(world):
-    down = World(world.broker, Down(world.ledger, "claim", "confirm", "facts", "control"), world.clock)
+    down = World(world.broker, Down(world.ledger, DOWN, "claim", "confirm", "facts", "control"), world.clock)
     unnamed, named, tagged = down.add(pull_task(), pull_task("n"), pull_task(tag="t"))
     assert unnamed.error is None
     assert {type(named.error), type(tagged.error)} == {errors.LedgerUnavailableError}
@@ -252,19 +226,19 @@ def test_without_a_ledger_unnamed_adds_go_on_and_named_ones_are_transient(world)
 
 
 def test_a_claim_that_could_not_be_confirmed_is_not_reported_as_added(world):
-    down = World(world.broker, Down(world.ledger, "confirm"), world.clock)
+    down = World(world.broker, Down(world.ledger, DOWN, "confirm"), world.clock)
     named, unnamed = down.add(pull_task("n"), pull_task())
     assert (type(named.error), unnamed.error) == (errors.LedgerUnavailableError, None)
     assert world.ledger.facts("pull", ["n"])["n"].state is State.CLAIMED
 
 
 def test_a_publish_slower_than_the_takeover_time_is_not_reported_as_added(world):
-    class Slow(Refusing):
-        def publish(self, messages, deadline_s):
+    class Slow(Passing):
+        def publish(self, *args):
             world.clock.advance(SETTINGS.claim_takeover_s + 1)
-            return self._broker.publish(messages, deadline_s)
+            return world.broker.publish(*args)
 
-    slow = World(Slow(world.broker, None), world.ledger, world.clock, "s-")
+    slow = World(Slow(world.broker), world.ledger, world.clock, "s-")
     named, unnamed = slow.add(pull_task("n"), pull_task())
     assert type(named.error) is errors.ConfirmTimeoutError
     assert unnamed.error is None

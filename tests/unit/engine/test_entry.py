@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gae_broker.domain.retry import RetryParameters
 from gae_broker.domain.task import PULL, Content
@@ -41,3 +43,26 @@ def test_size(content, expected):
 
 def test_a_negative_eta_takes_ten_bytes():
     assert entry.size("q", Content("", PULL), -1) == entry.size("q", Content("", PULL), 1) + 9
+
+
+TEXT = st.text(max_size=40)
+
+
+@given(
+    st.builds(
+        Content,
+        name=TEXT,
+        method=st.sampled_from(["POST", PULL]),
+        url=st.one_of(TEXT, st.integers(24_000, 26_000).map(lambda length: "\u20ac" * length)),
+        headers=st.lists(st.tuples(TEXT, TEXT), max_size=5).map(tuple),
+        payload=st.one_of(st.integers(0, 300), st.integers(101_000, 103_000), st.integers(1_047_000, 1_049_000)).map(
+            bytes
+        ),
+        tag=st.one_of(st.none(), TEXT),
+        retry=st.sampled_from([None, RetryParameters(2**31, 2**62, 1.0, 2.0, 2**31)]),
+        deadline_us=st.sampled_from([None, 2**62]),
+    )
+)
+def test_what_passes_for_small_is_within_the_limit(content):
+    if entry.is_small(content):
+        assert entry.size("q" * 100, content, 2**62) <= entry.limit(content.kind)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gae_broker import errors
 from gae_broker.domain.task import PULL, Content
-from tests.unit.engine.model import Model, Refused
+from tests.unit.engine.model import Model, RefusedError
 from tests.unit.engine.worlds import START_US, StillClock, World, adapters, pull_task
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -68,15 +68,13 @@ class History(RuleBasedStateMachine):
         expected_us = (known.eta_us if known else START_US) + off_us
         refusal = self._refusal(self.model.modify, name, self.clock.us, expected_us, lease_us)
         fallback = Content(name, method=PULL, payload=b"p", tag=known.tag if known else None)
-        try:
-            eta_us = self.world.runtime.leaser.modify(self.queue, name, expected_us, lease_us, fallback)
-        except errors.Error as exc:
+        answer = self._answer(name, expected_us, lease_us, fallback)
+        if refusal is None:
+            assert answer == self.clock.us + lease_us
+        else:
             # A name that was chosen is of no use to anybody, so how long it stays taken is nobody's business.
             gone = {"UnknownTaskError", "TombstonedTaskError"} if name in self.unnamed else set()
-            assert type(exc).__name__ == refusal or {type(exc).__name__, refusal} <= gone
-        else:
-            assert refusal is None
-            assert eta_us == self.clock.us + lease_us
+            assert answer == refusal or {answer, refusal} <= gone
 
     @rule(data=st.data())
     def delete(self, data):
@@ -106,6 +104,12 @@ class History(RuleBasedStateMachine):
         figures = self.world.runtime.statistician.fetch(self.queue)
         assert (figures.tasks, figures.oldest_eta_us) == (len(model), model[0].eta_us if model else None)
 
+    def _answer(self, *arguments):
+        try:
+            return self.world.runtime.leaser.modify(self.queue, *arguments)
+        except errors.Error as exc:
+            return type(exc).__name__
+
     def _some_name(self, data):
         return data.draw(st.one_of(NAMES, st.sampled_from([*self.unnamed[-3:], "unknown"])))
 
@@ -113,7 +117,7 @@ class History(RuleBasedStateMachine):
     def _refusal(operation, *args):
         try:
             operation(*args)
-        except Refused as exc:
+        except RefusedError as exc:
             return str(exc)
         return None
 

@@ -131,7 +131,9 @@ def test_a_lease_is_changed_while_the_task_is_deleted(clock, index, seconds):
         clock, lambda w, c: w.modify(c[index], seconds), lambda w, c: w.delete(c[index].name), leased
     ):
         assert theirs == [True], label
-        assert mine in (errors.TombstonedTaskError, errors.UnknownTaskError, world.clock.us + seconds * 1_000_000), label
+        assert mine in (errors.TombstonedTaskError, errors.UnknownTaskError, world.clock.us + seconds * 1_000_000), (
+            label
+        )
         others = {copy.name for copy in copies if copy is not copies[index]}
         assert drain(world) == dict.fromkeys(others, 1), label
 
@@ -141,14 +143,16 @@ def test_of_two_adds_of_a_name_one_takes_place(clock, tag):
     def add(world, _):
         return world.add(pull_task("n", tag=tag))[0].error
 
-    for label, world, _, mine, theirs in each_meeting(clock, add, add, lambda w: None):
+    for label, world, _, mine, theirs in each_meeting(clock, add, add, lambda _: None):
         kinds = {type(error) for error in (mine, theirs)}
         assert type(None) in kinds, label
         assert kinds & {errors.TaskAlreadyExistsError, errors.ClaimPendingError}, label
         assert drain(world) == {"n": 1}, label
 
 
-@pytest.mark.parametrize("second", [lambda w, _: w.lease(100), lambda w, _: w.put("new"), lambda w, _: w.delete("named")])
+@pytest.mark.parametrize(
+    "second", [lambda w, _: w.lease(100), lambda w, _: w.put("new"), lambda w, _: w.delete("named")]
+)
 def test_during_a_purge(clock, second):
     for label, world, filled, mine, _theirs in each_meeting(
         clock, lambda w, _: w.runtime.remover.purge("pull"), second, fill
@@ -176,7 +180,7 @@ def test_a_purge_during_an_add_of_a_name(clock):
         clock,
         lambda w, _: w.add(pull_task("n"))[0].error,
         lambda w, _: w.runtime.remover.purge("pull"),
-        lambda w: None,
+        lambda _: None,
     ):
         assert mine is None, label
         there = drain(world)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gae_broker import errors
+from tests.unit.engine.doubles import Keeping
 from tests.unit.engine.worlds import START_US, S, World, names, pull_task
 
 TAGS = pytest.mark.parametrize("tag", [None, "t"])
@@ -98,14 +99,7 @@ def test_a_purged_task_of_which_no_row_tells(world):
     world.put(eta_s=60)
     (shown,) = world.runtime.browser.tasks("pull", 9)
 
-    class Keeping:
-        def purge(self, kind, queue):
-            return 0
-
-        def __getattr__(self, name):
-            return getattr(world.broker, name)
-
-    World(Keeping(), world.ledger, world.clock, "k-").runtime.remover.purge("pull")
+    World(Keeping(world.broker), world.ledger, world.clock, "k-").runtime.remover.purge("pull")
     with pytest.raises(errors.TombstonedTaskError):
         world.modify(shown, 60)
 

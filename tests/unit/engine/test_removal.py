@@ -5,26 +5,8 @@ import pytest
 from gae_broker import errors
 from gae_broker.domain.task import Kind
 from gae_broker.ports import State
+from tests.unit.engine.doubles import Blind, Keeping
 from tests.unit.engine.worlds import START_US, S, World, names, pull_task, push_task
-
-
-class Blind:
-    """A broker that cannot look tasks up, as RabbitMQ; all else is passed on."""
-
-    def __init__(self, broker):
-        self._broker = broker
-
-    def find(self, kind, queue, keys):
-        return None
-
-    def browse(self, kind, queue, limit, after):
-        return None
-
-    def discard(self, kind, queue, copy_ids):
-        return 0
-
-    def __getattr__(self, name):
-        return getattr(self._broker, name)
 
 
 @pytest.fixture
@@ -154,12 +136,8 @@ def test_a_copy_in_somebody_s_hands_during_a_purge_is_void(world):
     assert world.stored() == 0
 
 
-def test_after_a_purge_that_only_the_ledger_could_do_nothing_old_is_leased(world, blind):
-    class Keeping(Blind):
-        def purge(self, kind, queue):
-            return 0
-
-    keeping = World(Keeping(world.broker), world.ledger, world.clock, "k-")
+def test_after_a_purge_that_only_the_ledger_could_do_nothing_old_is_leased(world):
+    keeping = World(Keeping(Blind(world.broker)), world.ledger, world.clock, "k-")
     for name in ("n", "", ""):
         keeping.put(name)
     world.clock.advance(1)
