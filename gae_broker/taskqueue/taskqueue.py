@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypedDict, Unpack
 
+from gae_broker.domain import limits, params
 from gae_broker.domain.limits import (
     MAX_DISPATCH_DEADLINE,
     MAX_LEASE_SECONDS,
@@ -24,16 +25,6 @@ from gae_broker.domain.limits import (
     MAX_URL_LENGTH,
     MIN_DISPATCH_DEADLINE,
 )
-from gae_broker.domain.limits import (
-    MAX_COUNTDOWN_SECONDS as _MAX_COUNTDOWN_SECONDS,
-)
-from gae_broker.domain.limits import (
-    QUEUE_NAME_PATTERN as _QUEUE_NAME_PATTERN,
-)
-from gae_broker.domain.limits import (
-    TASK_NAME_PATTERN as _TASK_NAME_PATTERN,
-)
-from gae_broker.domain.params import Params as _Params
 from gae_broker.errors import (
     BadTaskStateError,
     BadTransactionState,
@@ -66,8 +57,8 @@ from gae_broker.errors import (
     TransientError,
     UnknownQueueError,
 )
+from gae_broker.taskqueue import content, host, task, utc
 from gae_broker.taskqueue.calls import create_rpc
-from gae_broker.taskqueue.content import DEFAULT_QUEUE_PATH as _DEFAULT_QUEUE_PATH
 from gae_broker.taskqueue.host import (
     DEFAULT_APP_VERSION,
     Target,
@@ -75,9 +66,7 @@ from gae_broker.taskqueue.host import (
 from gae_broker.taskqueue.queue import Queue
 from gae_broker.taskqueue.retry_options import TaskRetryOptions
 from gae_broker.taskqueue.statistics import QueueStatistics
-from gae_broker.taskqueue.task import DEFAULT_QUEUE as _DEFAULT_QUEUE
 from gae_broker.taskqueue.task import Task
-from gae_broker.taskqueue.utc import UTC as _UTC
 
 __all__ = [
     "DEFAULT_APP_VERSION",
@@ -133,6 +122,15 @@ __all__ = [
 ]
 
 MAX_TASK_SIZE_BYTES = MAX_PUSH_TASK_SIZE_BYTES
+
+# Private on App Engine too, and used by clients and their tests.
+_DEFAULT_QUEUE = task.DEFAULT_QUEUE
+_DEFAULT_QUEUE_PATH = content.DEFAULT_QUEUE_PATH
+_MAX_COUNTDOWN_SECONDS = limits.MAX_COUNTDOWN_SECONDS
+_QUEUE_NAME_PATTERN = limits.QUEUE_NAME_PATTERN
+_TASK_NAME_PATTERN = limits.TASK_NAME_PATTERN
+_UNKNOWN_APP_VERSION = host.UNKNOWN_APP_VERSION
+_UTC = utc.UTC
 _TASK_NAME_RE = re.compile(_TASK_NAME_PATTERN)
 _QUEUE_NAME_RE = re.compile(_QUEUE_NAME_PATTERN)
 
@@ -145,7 +143,7 @@ class _TaskArguments(TypedDict, total=False):
     headers: Mapping[str, object] | Iterable[tuple[str, object]] | None
     method: str
     name: str | bytes | None
-    params: _Params | None
+    params: params.Params | None
     retry_options: TaskRetryOptions | None
     tag: str | bytes | None
     target: Target
@@ -159,7 +157,7 @@ def add(
     *,
     queue_name: str = _DEFAULT_QUEUE,
     transactional: bool = False,
-    **task: Unpack[_TaskArguments],
+    **arguments: Unpack[_TaskArguments],
 ) -> Task:
     """Make a `Task` of the arguments, and add it to a queue.
 
@@ -167,7 +165,7 @@ def add(
         payload: as `Task`'s.
         queue_name: where to add it.
         transactional: add it when, and only if, the current transaction commits.
-        **task: everything else that `Task` takes.
+        **arguments: everything else that `Task` takes.
 
     Returns:
         The Task, with its name, marked as enqueued.
@@ -175,4 +173,4 @@ def add(
     Raises:
         gae_broker.errors.Error: what is wrong with the task, or what the service refused; see `Task`, `Queue.add`.
     """
-    return Task(payload, **task).add(queue_name=queue_name, transactional=transactional)
+    return Task(payload, **arguments).add(queue_name=queue_name, transactional=transactional)
