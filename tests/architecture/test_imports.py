@@ -30,10 +30,11 @@ class Watched(type(os.environ)):
         return super().__getitem__(key)
 
 os.environ.__class__ = Watched
+EFFECTS = {"socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.mkdir", "os.fork"}
 
 def audit(event, args):
     writes = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
-    if writes or event in {"socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.mkdir", "os.fork"}:
+    if writes or event in EFFECTS:
         effects.append(f"{event} {args[0]!r}")
 
 sys.dont_write_bytecode = True

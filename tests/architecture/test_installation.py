@@ -138,7 +138,7 @@ def test_every_declared_dependency_is_locked(root: Path):
     project = tomllib.loads((root / "pyproject.toml").read_text())
     declared = {
         "runtime": project["project"]["dependencies"],
-        "extras": sum(project["project"]["optional-dependencies"].values(), []),
+        "extras": [r for extra in project["project"]["optional-dependencies"].values() for r in extra],
         "dev": project["dependency-groups"]["dev"],
     }
     for lock, requirements in declared.items():

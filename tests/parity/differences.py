@@ -109,4 +109,69 @@ DIFFERENCES = (
         "The stub answers with zeros; here it is UnknownQueueError.",
         "It is what production does.",
     ),
+    Difference(
+        "closures",
+        "deferred.defer and deferred.serialize of lambdas, closures and nested functions",
+        "A pickling error; here they are deferred, by cloudpickle.",
+        "It is asked for, and nothing relied on the error.",
+    ),
+    Difference(
+        "stored-keys",
+        "deferred.run_from_datastore of a key that never was one",
+        "The datastore's BadKeyError, so the task is tried for ever; here PermanentTaskFailure.",
+        "The payload is not there and will not be.",
+    ),
+    Difference(
+        "large-transactional",
+        "deferred.defer(..., _transactional=True) of a call too large for a task",
+        "Enqueues the call even if the transaction rolls back; here it is enqueued with the commit only.",
+        "A known defect of App Engine's library (djangae issue 1033).",
+    ),
+    Difference(
+        "deferred-get",
+        "deferred.application, methods other than POST",
+        "Answers with a tuple that is no WSGI response, and fails; here 405 with Allow: POST.",
+        "A defect of App Engine's library.",
+    ),
+    Difference(
+        "server-software",
+        "deferred.Handler without SERVER_SOFTWARE in the environ",
+        "AttributeError; here the request is judged as in production.",
+        "Most WSGI servers outside of App Engine set no SERVER_SOFTWARE.",
+    ),
+    Difference(
+        "request-headers",
+        "the request of a push task",
+        "The development server's X-AppEngine-Fake-Is-Admin is missing here; X-AppEngine-User-IP: 0.1.0.2 is there, "
+        "and after a failure X-AppEngine-TaskRetryReason.",
+        "Unmodified deferred handlers accept tasks from that address only; the reason is documented by Google, and no "
+        "handler should take anyone for an administrator.",
+    ),
+    Difference(
+        "target-host",
+        "the Host of a task that names a target",
+        "The stub sends the task's Host to its one server; here the request goes to the server configured for the "
+        "target, with that server's Host.",
+        "Behind a name-based proxy the App Engine host name would lead nowhere.",
+    ),
+    Difference(
+        "queue-yaml-errors",
+        "queue.yaml that cannot be used",
+        "MalformedQueueConfiguration or yaml_errors.EventError; here QueueYamlError with file, line and what was "
+        "expected.",
+        "App Engine's exceptions belong to its configuration library, which is not here.",
+    ),
+    Difference(
+        "queue-yaml-reading",
+        "queue.yaml: a file that is no mapping, `bucket_size: 1e2`, `task_age_limit: 0.1s`",
+        "The first is taken for an empty configuration there, and is refused here; the second is 100 there, and "
+        "refused here; the third is refused there, and one second here.",
+        "Nothing in the file is silently ignored.",
+    ),
+    Difference(
+        "stub-pull-listing",
+        "testbed: pull tasks in GetTasks and get_filtered_tasks",
+        "A host header `default.localhost`, and X-AppEngine-TaskExecutionCount counts leases; here neither.",
+        "No request is made of a pull task.",
+    ),
 )

@@ -1,10 +1,14 @@
-"""What parity scripts defer: importable under the name ``functions`` on both sides, so that each reads the other's pickles."""
+"""What parity scripts defer: known as ``functions`` on both sides, so that their pickles can be compared."""
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from typing import Any
 
 CALLS: list[Any] = []
+lock = threading.Lock()  # nothing can pickle it
 
 
 def note(*args: Any, **kwargs: Any) -> Any:
@@ -38,3 +42,17 @@ class Counter:
 
 
 counter = Counter(40)
+
+
+def permanent(*_: Any) -> None:
+    raise _deferred().PermanentTaskFailure("for good")
+
+
+def singular(*_: Any) -> None:
+    raise _deferred().SingularTaskFailure("this once")
+
+
+def _deferred() -> Any:
+    """The side's own ``deferred``."""
+    name = "gae_broker" if "gae_broker" in sys.modules else "google.appengine.ext"
+    return importlib.import_module(f"{name}.deferred")

@@ -9,12 +9,11 @@ from typing import Any
 from gae_broker import deferred, taskqueue
 from gae_broker.domain import queue_yaml
 from gae_broker.domain.queue import Queue, QueueFile
+from gae_broker.errors import QueueYamlError
 from gae_broker.taskqueue import taskqueue as client
 from gae_broker.testing import testbed
 from gae_broker.testing.transactions import transaction
-from tests.parity import functions, player
-
-player.register_functions(functions)
+from tests.parity import player
 
 
 class OurSide:
@@ -51,7 +50,8 @@ class OurSide:
             "queues": self._stub.GetQueues,
             "pause": self._pause,
             "in_transaction": self._in_transaction,
-            "read_queue_yaml": read_queue_yaml,
+            "read_queue_yaml": lambda text: player.unless_refused(read_queue_yaml, text, QueueYamlError),
+            "read_queue_yaml_or_raise": read_queue_yaml,
         }
 
     def close(self) -> None:

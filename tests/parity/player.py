@@ -1,7 +1,7 @@
 """Plays a script against one side, App Engine's library or ours, and says in JSON what each line gave.
 
-A script is Python text. Its top-level statements run one after the other, each at a moment of its own, in a
-namespace made by the side: the names of ``taskqueue``, ``deferred``, a clock, a way to run push tasks. Every expression and every
+A script is Python text. Its top-level statements run one after the other, each at a moment of its own, in a namespace
+made by the side: the names of ``taskqueue``, ``deferred``, a clock, a way to run push tasks. Every expression and every
 assignment of one name yields a record, an exception included; the script goes on after it.
 
 This file runs in both environments, so it imports nothing but the standard library.
@@ -14,13 +14,16 @@ import base64
 import contextlib
 import datetime
 import enum
+import importlib.util
 import inspect
 import io
 import os
+import re
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 START_US = 1_700_000_000_000_000  # a full second, so that milliseconds are exact whatever is added
@@ -45,6 +48,7 @@ TASK_PROPERTIES = (
     "queue_name",
     "retry_count",
     "size",
+    "retry_options",
     "tag",
     "target",
     "dispatch_deadline_usec",
@@ -52,7 +56,9 @@ TASK_PROPERTIES = (
     "was_deleted",
 )
 RETRY_OPTIONS = ("min_backoff_seconds", "max_backoff_seconds", "task_age_limit", "max_doublings", "task_retry_limit")
-STATISTICS = ("tasks", "oldest_eta_usec")  # the others are random numbers in App Engine's stub
+CHOSEN_NAME = re.compile(r"\btask\d+\b")  # the service counts them, and counts names of tasks that it refuses
+RENAMED = {"DeferredError": "Error"}  # a listed difference
+STATISTICS = ("queue", "tasks", "oldest_eta_usec")  # the others are random numbers in App Engine's stub
 
 
 HEADERS_OF_ONE_SIDE = {"x-appengine-fake-is-admin", "x-appengine-user-ip", "x-appengine-taskretryreason"}
@@ -156,8 +162,6 @@ def set_environment(variables: dict[str, str | None]) -> None:
 
 
 def _common(clock: Clock) -> dict[str, Any]:
-    import functions  # noqa: PLC0415  (the module that deferred tasks name; its place is on the path of both sides)
-
     def at(seconds: float) -> datetime.datetime:
         """An aware time, ``seconds`` from now."""
         return datetime.datetime.fromtimestamp(clock.time() + seconds, datetime.UTC)
@@ -182,16 +186,16 @@ def _run(node: ast.stmt, names: dict[str, Any], clock: Clock) -> Any:
         target, node = node.targets[0].id, ast.Expr(node.value)
     try:
         if not isinstance(node, ast.Expr):
-            exec(compile(ast.Module([node], []), "script", "exec"), names)  # noqa: S102  (our own scripts)
+            exec(compile(ast.Module([node], []), "script", "exec"), names)
             return None
-        value = eval(compile(ast.Expression(node.value), "script", "eval"), names)  # noqa: S307
-    except Exception as error:
+        value = eval(compile(ast.Expression(node.value), "script", "eval"), names)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
         return describe_error(error)
     if target:
         names[target] = value
     try:
         return describe(value)
-    except Exception as error:  # a value that cannot even be looked at
+    except Exception as error:  # noqa: BLE001  (a value that cannot even be looked at)
         return {"unreadable": describe_error(error)}
 
 
@@ -199,8 +203,16 @@ def attempt(function: Callable[[], Any]) -> Any:
     """What a call gives or raises, as a value: for use inside of a longer expression."""
     try:
         return function()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
         return error
+
+
+def unless_refused(read: Callable[[str], Any], text: str, refusals: Any) -> Any:
+    """What a reader makes of a text, or that it refuses it."""
+    try:
+        return read(text)
+    except refusals:
+        return "refused"
 
 
 def parameters(function: Callable[..., Any]) -> list[Any]:
@@ -233,48 +245,10 @@ def wsgi(application: Any, body: bytes = b"", method: str = "POST", **environ: s
 
 def describe(value: Any) -> Any:
     """A value in JSON, types that matter to a caller included."""
-    if isinstance(value, BaseException):
-        return describe_error(value)
-    if value is None or isinstance(value, bool | str) or type(value) is int:
-        return value
-    if isinstance(value, enum.Enum):
-        return {"enum": f"{type(value).__name__}.{value.name}"}
-    if isinstance(value, float):
-        return {"float": repr(round(value, 3))}
-    if isinstance(value, bytes):
-        return {"bytes": value.decode("latin-1")}
-    if isinstance(value, datetime.datetime):
-        return {"datetime": milliseconds(value.timestamp()), "utc": str(value.utcoffset())}
-    if isinstance(value, list | tuple):
-        return {type(value).__name__: [describe(item) for item in value]}
-    if isinstance(value, dict):
-        return {"dict": sorted(([describe(key), describe(item)] for key, item in value.items()), key=str)}
-    if isinstance(value, type):
-        return {"class": value.__name__, "ancestry": ancestry(value)}
-    return _describe_object(value)
-
-
-def _describe_object(value: Any) -> Any:
-    kind = type(value).__name__
-    if kind == "Task":
-        return {"Task": {name: describe(getattr(value, name)) for name in TASK_PROPERTIES} | _retry_of(value)}
-    if kind == "TaskRetryOptions":
-        return {"TaskRetryOptions": {name: describe(getattr(value, name)) for name in RETRY_OPTIONS}}
-    if kind == "QueueStatistics":
-        return {"QueueStatistics": {name: describe(getattr(value, name)) for name in STATISTICS}, "queue": value.queue.name}
-    if kind == "Queue":
-        return {"Queue": value.name}
-    if hasattr(value, "check_success"):
-        return {"rpc": True}
-    if callable(value):
-        return {"callable": getattr(value, "__name__", kind)}
-    shown = repr(value)
-    return {"object": kind if " at 0x" in shown else shown}
-
-
-def _retry_of(task: Any) -> dict[str, Any]:
-    options = task.retry_options
-    return {"retry_options": describe(options)}
+    for kinds, described in _DESCRIPTIONS:
+        if isinstance(value, kinds):
+            return described(value)
+    return _OBJECTS.get(type(value).__name__, _describe_other)(value)
 
 
 def describe_error(error: BaseException) -> Any:
@@ -284,13 +258,77 @@ def describe_error(error: BaseException) -> Any:
 
 def ancestry(kind: type) -> list[str]:
     """The names of a class's bases up to Exception, in the order in which ``except`` sees them."""
-    return [base.__name__ for base in kind.__mro__[1:] if base not in (object, BaseException)]
+    bases = [base.__name__ for base in kind.__mro__[1:] if base not in (object, BaseException)]
+    return [RENAMED.get(name, name) for name in bases]
+
+
+def _describe_many(value: Any) -> Any:
+    return {type(value).__name__: [describe(item) for item in value]}
+
+
+def _describe_dict(value: dict[Any, Any]) -> Any:
+    return {"dict": sorted(([describe(key), describe(item)] for key, item in value.items()), key=str)}
+
+
+def _describe_time(value: datetime.datetime) -> Any:
+    return {"datetime": milliseconds(value.timestamp()), "utc": str(value.utcoffset())}
+
+
+def _describe_task(task: Any) -> Any:
+    return {"Task": {name: describe(getattr(task, name)) for name in TASK_PROPERTIES}}
+
+
+def _describe_options(options: Any) -> Any:
+    return {"TaskRetryOptions": {name: describe(getattr(options, name)) for name in RETRY_OPTIONS}}
+
+
+def _describe_statistics(statistics: Any) -> Any:
+    return {"QueueStatistics": {name: describe(getattr(statistics, name)) for name in STATISTICS}}
+
+
+def _describe_other(value: Any) -> Any:
+    if hasattr(value, "check_success"):
+        return {"rpc": True}
+    if callable(value):
+        return {"callable": getattr(value, "__name__", type(value).__name__)}
+    shown = repr(value)
+    return {"object": type(value).__name__ if " at 0x" in shown else shown}
+
+
+# In this order: a bool is an int, an HTTPStatus too.
+_DESCRIPTIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (BaseException, describe_error),
+    (enum.Enum, lambda value: {"enum": f"{type(value).__name__}.{value.name}"}),
+    ((bool, int, type(None)), lambda value: value),
+    (str, lambda value: CHOSEN_NAME.sub("task#", value)),
+    (float, lambda value: {"float": repr(round(value, 3))}),
+    (bytes, lambda value: {"bytes": value.decode("latin-1")}),
+    (datetime.datetime, _describe_time),
+    ((list, tuple), _describe_many),
+    (dict, _describe_dict),
+    (type, lambda value: {"class": value.__name__, "ancestry": ancestry(value)}),
+)
+_OBJECTS: dict[str, Callable[[Any], Any]] = {
+    "Task": _describe_task,
+    "TaskRetryOptions": _describe_options,
+    "QueueStatistics": _describe_statistics,
+    "Queue": lambda queue: {"Queue": queue.name},
+}
 
 
 def milliseconds(seconds: float) -> int:
+    """Rounded, so that it is compared as a person would."""
     return round(seconds * 1000)
 
 
-def register_functions(module: Any) -> None:
-    """Make the functions of tests known by the one name ``functions`` in this process."""
-    sys.modules["functions"] = module
+def load_functions() -> types.ModuleType:
+    """The module of functions that scripts defer, under the one name that both sides' pickles have for it."""
+    spec = importlib.util.spec_from_file_location("functions", Path(__file__).with_name("functions.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["functions"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+functions = load_functions()
