@@ -57,7 +57,7 @@ class Settings:
     url: str = field(
         default="embedded:///gae-broker.db",
         metadata=_setting(
-            Option(values.text, mask, "URL", "Broker: embedded:///file.db, embedded:// (in memory) or amqp://.", True)
+            Option(values.text, mask, "URL", "Broker: embedded:///file.db, or embedded:// in memory.", True)
         ),
     )
     ledger: str = field(

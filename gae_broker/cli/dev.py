@@ -36,8 +36,10 @@ from gae_broker.web.server import LOOPBACK, listen
     ],
     serves=True,
 )
-@option("--app", metavar="MODULE:APP|URL", help="The application.  [default: the target 'default']")
-@option("--port", type=click.IntRange(0, 65535), default=8080, help="Where to serve it; 0 takes any free port.")
+@option("--app", metavar="MODULE:APP|URL", show_default="the target 'default'", help="The application.")
+@option(
+    "--port", type=click.IntRange(0, 65535), metavar="N", default=8080, help="Where to serve it; 0 takes any free port."
+)
 @option("--queues", metavar="FILE", help="The same as --queue-yaml.")
 @option("--reset", is_flag=True, help="Begin with an empty store: every task and every taken name is forgotten.")
 @settings_flags("targets", "drain_timeout_s", "dispatch_deadline_s")

@@ -19,7 +19,7 @@ COMMANDS = {
     "adapters": ("gae_broker.cli.adapters:adapters", "List the brokers and ledgers that can be chosen."),
     "completion": ("gae_broker.cli.completion:completion", "Print a shell's completion script."),
 }
-_TEXT = """App Engine task queues on RabbitMQ, or on the embedded broker.
+_TEXT = """App Engine's task queues: push, pull and deferred, with the same queue.yaml.
 
 Starts without any configuration: 'gae-broker dev --app module:app' serves an application and runs its tasks.
 """

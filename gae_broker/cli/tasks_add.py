@@ -18,6 +18,7 @@ from gae_broker.cli.settings_flags import settings_flags
 from gae_broker.domain.queue import Mode
 
 _DAY_S = 86_400
+METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "PULL")
 _RETRY = ("task_retry_limit", "task_age_limit", "min_backoff_seconds", "max_backoff_seconds", "max_doublings")
 
 
@@ -54,22 +55,40 @@ class Given(TypedDict):
 )
 @queue_argument
 @option("--url", metavar="PATH", help="Path and query; by default /_ah/queue/QUEUE.")
-@option("--method", type=click.Choice(["GET", "POST", "HEAD", "PUT", "DELETE", "PULL"], case_sensitive=False))
+@option(
+    "--method",
+    type=click.Choice(METHODS, case_sensitive=False),
+    show_default="by mode",
+    help="The request's method; PULL for a pull queue.",
+)
 @option("--payload", metavar="TEXT", help="The request's body, or the pull task's payload.")
-@option("--payload-file", type=click.File("rb"), help="The payload from a file; - is standard input.")
-@option("--param", type=Pair("="), multiple=True, help="A form field (POST, PULL) or query parameter. May be repeated.")
-@option("--header", type=Pair(":"), multiple=True, help="A header of the request. May be repeated.")
-@option("--name", help="The task's name, unique in the queue.  [default: chosen by the queue]")
+@option("--payload-file", type=click.File("rb"), metavar="FILE", help="The payload from a file; - is standard input.")
+@option(
+    "--param",
+    type=Pair("="),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A form field (POST, PULL) or query parameter. May be repeated.",
+)
+@option(
+    "--header", type=Pair(":"), metavar="NAME:VALUE", multiple=True, help="A header of the request. May be repeated."
+)
+@option("--name", metavar="NAME", show_default="chosen by the queue", help="The task's name, unique in the queue.")
 @option("--countdown", type=Time(0, 30 * _DAY_S), metavar="TIME", help="Run it this much later.")
-@option("--eta", type=Moment(), help="Run it not before this moment, in ISO 8601.")
-@option("--tag", help="The pull task's tag.")
-@option("--target", help="The target it is sent to.")
+@option("--eta", type=Moment(), metavar="MOMENT", help="Run it not before this moment, in ISO 8601.")
+@option("--tag", metavar="TAG", help="The pull task's tag.")
+@option("--target", metavar="NAME", help="The target it is sent to.")
 @option("--deadline", type=Time(15, _DAY_S), metavar="TIME", help="The handler's time for an attempt.")
-@option("--task-retry-limit", type=click.IntRange(0), help="Retries; replaces all of the queue's retry parameters.")
+@option(
+    "--task-retry-limit",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Retries; replaces all of the queue's retry parameters.",
+)
 @option("--task-age-limit", type=Time(0, 3650 * _DAY_S), metavar="TIME", help="Give up after this time.")
-@option("--min-backoff-seconds", type=click.FloatRange(0), help="The first wait before a retry.")
-@option("--max-backoff-seconds", type=click.FloatRange(0), help="The longest wait before a retry.")
-@option("--max-doublings", type=click.IntRange(0), help="How often the wait doubles.")
+@option("--min-backoff-seconds", type=click.FloatRange(0), metavar="N", help="The first wait before a retry.")
+@option("--max-backoff-seconds", type=click.FloatRange(0), metavar="N", help="The longest wait before a retry.")
+@option("--max-doublings", type=click.IntRange(0), metavar="N", help="How often the wait doubles.")
 @settings_flags()
 def add(queue: str, **given: Unpack[Given]) -> None:
     """Add a task."""

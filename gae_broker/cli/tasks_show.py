@@ -26,7 +26,7 @@ from gae_broker.engine import refusal
     ],
 )
 @queue_argument
-@option("--limit", type=click.IntRange(1, 10_000), default=100, help="How many tasks at most.")
+@option("--limit", type=click.IntRange(1, 10_000), metavar="N", default=100, help="How many tasks at most.")
 @settings_flags()
 def list_tasks(queue: str, limit: int) -> None:
     """List tasks."""

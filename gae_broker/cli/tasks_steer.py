@@ -29,9 +29,11 @@ from gae_broker.taskqueue import MAX_LEASE_SECONDS, MAX_TASKS_PER_LEASE
 )
 @queue_argument
 @option("--for", "seconds", type=Time(0, MAX_LEASE_SECONDS), default="1m", metavar="TIME", help="How long.")
-@option("--max", "most", type=click.IntRange(1, MAX_TASKS_PER_LEASE), default=1, help="How many tasks at most.")
+@option(
+    "--max", "most", type=click.IntRange(1, MAX_TASKS_PER_LEASE), metavar="N", default=1, help="How many tasks at most."
+)
 @option("--by-tag", is_flag=True, help="Only tasks with the tag that the oldest task has.")
-@option("--tag", help="Only tasks with this tag.")
+@option("--tag", metavar="TAG", help="Only tasks with this tag.")
 @settings_flags()
 def lease(queue: str, seconds: float, most: int, *, by_tag: bool, tag: str | None) -> None:
     """Lease tasks."""

@@ -181,7 +181,7 @@ class Deliverer:
             given_up = abandon(copy, count, decision.reason, now_us, self._runtime.names.copy_id())
             return _Plan(delivery, dead=encode(given_up.copy, Kind.DEAD), finish=(copy.name, copy.copy_id))
         settings = self._runtime.settings
-        deadline_us = round(settings.dispatch_deadline_s * _US)
+        deadline_us = queue.deadline_us or round(settings.dispatch_deadline_s * _US)
         request = headers.request(copy, count, queue.target, deadline_us, settings.default_version_hostname)
         return Attempt(copy, delivery, request, fact is not None)
 

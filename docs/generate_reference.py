@@ -1,0 +1,181 @@
+"""Writes docs/reference/cli.md and settings.md from the code: ``python docs/generate_reference.py``.
+
+tests/unit/cli/test_reference.py fails when they are stale.
+"""  # noqa: INP001 - a script
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from gae_broker.cli import root
+from gae_broker.cli.command import CONTEXT, Command, Option
+from gae_broker.cli.exit_codes import ExitCode
+from gae_broker.cli.group import LazyGroup
+from gae_broker.settings import FILE_NAME, FILE_VARIABLE, OPTIONS, Settings, flag, key, variable
+
+HERE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made by docs/generate_reference.py; change the code, then run that. -->"
+MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.FAILED: "the operation failed: an unknown queue or task, a task that the rules refuse",
+    ExitCode.USAGE: "a flag or an argument is wrong, or `--yes` is missing where nobody can be asked",
+    ExitCode.UNAVAILABLE: "the broker, the ledger or a port cannot be had, or a database file is damaged",
+    ExitCode.CONFIGURATION: "a setting, `queue.yaml` or an application cannot be used as it is",
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path."""
+    return {HERE / "cli.md": _cli_page(), HERE / "settings.md": _settings_page()}
+
+
+def _cli_page() -> str:
+    lines = [
+        "# Command line",
+        "",
+        NOTE,
+        "",
+        "`gae-broker` and `python -m gae_broker` are the same. Data goes to standard output, messages to standard",
+        "error. Where an option has an environment variable, that may be set instead.",
+        "",
+        "## Exit codes",
+        "",
+        "| code | name | when |",
+        "|---|---|---|",
+        *(f"| {code.value} | {code.name} | {MEANINGS[code]} |" for code in ExitCode),
+        "| 128 + n | | `dispatch` and `dev`, ended by signal n, after what ran was finished |",
+        "",
+        "## Options of every command",
+        "",
+        "They may stand before the command too, but then have no environment variable.",
+        "",
+    ]
+    commands = dict(_commands(root, ("gae-broker",)))
+    first = next(command for command in commands.values() if isinstance(command, Command))
+    common = [item for item in first.params if isinstance(item, Option) and not item.expose_value]
+    with click.Context(first, info_name="x", **_shown()) as ctx:
+        lines += _option_table(common, ctx)
+    for path, command in commands.items():
+        lines += _section(path, command, {item.name for item in common})
+    return "\n".join(lines) + "\n"
+
+
+def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, LazyGroup):
+        with click.Context(command) as ctx:
+            for name in command.list_commands(ctx):
+                found = command.get_command(ctx, name)
+                if found is not None:
+                    yield from _commands(found, (*path, name))
+
+
+def _section(path: tuple[str, ...], command: click.Command, common: set[str | None]) -> list[str]:
+    lines = ["", f"## {' '.join(path)}", "", " ".join((command.help or "").split())]
+    if isinstance(command, LazyGroup):
+        lines += ["", "| command | |", "|---|---|"]
+        lines += [f"| `{name}` | {text} |" for name, (_, text) in command.lazy.items()]
+        own = [item for item in command.params if isinstance(item, click.Option) and item.name not in common]
+    else:
+        ctx = click.Context(command, info_name=path[-1])
+        usage = " ".join((" ".join(path), *command.collect_usage_pieces(ctx)))
+        lines += ["", "```sh", usage, "```"]
+        own = [item for item in command.params if isinstance(item, click.Option) and item.name not in common]
+    if own:
+        ctx = click.Context(root, info_name=path[0], **_shown())
+        for name in path[1:]:
+            ctx = click.Context(command, parent=ctx, info_name=name)  # its variables are named after its path
+        lines += ["", *_option_table(own, ctx)]
+    if isinstance(command, Command):
+        lines += ["", "```sh"]
+        for line, meaning in command.examples:
+            lines += [f"# {meaning}", line]
+        lines += ["```"]
+    return lines
+
+
+def _shown() -> dict[str, object]:
+    return {"auto_envvar_prefix": CONTEXT["auto_envvar_prefix"], "show_default": True}
+
+
+def _option_table(options: list[click.Option], ctx: click.Context) -> list[str]:
+    lines = ["| option | meaning | variable | default |", "|---|---|---|---|"]
+    for option in options:
+        extra = option.get_help_extra(ctx)
+        names = ", ".join(f"`{name}`" for name in option.opts if name.startswith("-"))
+        value = "" if option.is_flag or option.count else f" `{option.make_metavar(ctx)}`"
+        variables = ", ".join(f"`{name}`" for name in extra.get("envvars", ()))
+        default = extra.get("default", "")
+        cells = (names + value, option.help or "", variables, f"`{default}`" if default else "")
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    return lines
+
+
+def _settings_page() -> str:
+    defaults = Settings()
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "",
+        "Nothing has to be set to start. A value comes from the first of:",
+        "",
+        "1. a flag of the command;",
+        "2. the environment variable; secrets may stand in a file that `<VARIABLE>_FILE` names, as Docker and",
+        "   Kubernetes provide them;",
+        f"3. `{FILE_NAME}` in the working directory, or `[tool.gae-broker]` in `pyproject.toml` where there is none;",
+        f"   `--config` or `{FILE_VARIABLE}` names another file;",
+        "4. the default.",
+        "",
+        "`gae-broker config show` shows each value and where it came from. Passwords in URLs are shown as `***`",
+        "everywhere: in that table, in errors, in logs. Times are written `30`, `1.5s`, `10m`, `2h` or `7d`.",
+        "",
+        "| key | variable | flag | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for name, option in OPTIONS.items():
+        also = f", `{variable(name)}_FILE`" if option.secret else ""
+        shown = defaults.show(name)
+        lines.append(
+            f"| `{key(name)}` | `{variable(name)}`{also} | `{flag(name)}` | {f'`{shown}`' if shown else ''} "
+            f"| {_cell(option.help)} |"
+        )
+    return "\n".join([*lines, "", *_EXAMPLES]) + "\n"
+
+
+_EXAMPLES = """\
+Not every command has a flag for every setting: [the command line](cli.md) says which has which; `config show` has all.
+
+```toml
+# gae-broker.toml
+url = "embedded:////var/lib/shop/queues.db"
+tombstone = "9d"
+
+[targets]
+default = "http://localhost:8000"   # over HTTP
+reports = "reports.main:app"        # a WSGI or ASGI application, called by the dispatcher's own processes
+```
+
+A target is `http://host:port` or `https://host:port`, with or without a path before each task's own; or `module:app`,
+`module:create_app()` for a factory, with `wsgi+` or `asgi+` before it where the kind cannot be told. A task for
+`v2.reports` goes to the target of that name, else to `reports`, else to `default`.
+
+A variable that looks like a misspelt setting is reported by `gae-broker check`.
+""".splitlines()
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
