@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from gae_broker.errors import LedgerUnavailableError
+from gae_broker.errors import LedgerUnavailableError, PublishRejectedError, StorageError
 from gae_broker_adapters import forks
 from gae_broker_adapters.ledgers.sql.database import Database
 from gae_broker_adapters.ledgers.sql.gate import Gate
@@ -28,6 +29,15 @@ _LONGEST_PAUSE_S = 0.005
 _ABANDONED: list[sa.Engine] = []  # a parent process's: closing them here could end its connections, or its locks
 
 
+class _Progress:
+    """How far a transaction came."""
+
+    committing = False
+
+
+_Run: TypeAlias = Callable[[Callable[[sa.Connection], T], _Progress], T]
+
+
 class Connections:
     """Runs functions in transactions.
 
@@ -39,6 +49,7 @@ class Connections:
         self.database = database
         self._pid = os.getpid()
         self._gate = Gate(serial=database.serial, private=database.private)
+        self._opening = threading.Lock()
         self._engine: sa.Engine | None = None
         self._closed = False
         forks.watch(self)
@@ -73,10 +84,11 @@ class Connections:
         self._closed = True
         if self._engine is not None and self._pid == os.getpid():
             self._engine.dispose()
+            self._engine = None
 
     # ------------------------------------------------------------------------------------------ transactions
 
-    def _attempt(self, run: Callable[[Callable[[sa.Connection], T], _Progress], T], work: Callable[[sa.Connection], T]) -> T:
+    def _attempt(self, run: _Run[T], work: Callable[[sa.Connection], T]) -> T:
         """Try until it succeeds, fails for good, or took too long; in short random pauses."""
         deadline = time.monotonic() + WAIT_S
         pause_s = _FIRST_PAUSE_S
@@ -85,19 +97,22 @@ class Connections:
             try:
                 return run(work, progress)
             except SQLAlchemyError as exc:
-                if not self.database.passes(exc, committing=progress.committing):
+                passes = self.database.passes(exc, committing=progress.committing)
+                if not passes or time.monotonic() + pause_s >= deadline:
+                    if not passes:
+                        self._start_over()
                     raise self.database.translate(exc) from exc
-                if time.monotonic() + pause_s >= deadline:
-                    raise self.database.translate(exc) from exc
+            except (OverflowError, UnicodeError) as exc:
+                raise PublishRejectedError(f"{self.database.where} cannot store this: {exc}") from exc
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def _read(self, work: Callable[[sa.Connection], T], _: _Progress) -> T:
-        with self._open().connect() as connection:
+        with self._opened().connect() as connection:
             return work(connection)
 
     def _write(self, work: Callable[[sa.Connection], T], progress: _Progress) -> T:
-        with self._open().connect() as connection:
+        with self._opened().connect() as connection:
             self.database.begin(connection)
             try:
                 result = work(connection)
@@ -109,11 +124,27 @@ class Connections:
                 raise
             return result
 
-    def _open(self) -> sa.Engine:
-        engine = self._engine
-        if engine is None:
-            engine = self._engine = self.database.open()
+    def _opened(self) -> sa.Engine:
+        with self._opening:
+            if self._engine is None:
+                self._engine = self.database.open()
+                return self._engine
+            engine = self._engine
+        try:
+            self.database.require_intact()
+        except StorageError:
+            self._start_over()
+            raise
         return engine
+
+    def _start_over(self) -> None:
+        """Use new connections from now on; the old ones may be in a state that does not heal."""
+        if self.database.private:
+            return
+        with self._opening:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
 
     def _require_usable(self) -> None:
         if self._closed:
@@ -122,7 +153,7 @@ class Connections:
             return
         if self.database.private:
             raise LedgerUnavailableError(
-                f"{self.database.where} belongs to the process that opened it; forked processes need a file or a server",
+                f"{self.database.where} belongs to the process that opened it; what forks needs a file or a server",
             )
         self.after_in_child()
 
@@ -156,11 +187,6 @@ class Connections:
         if self._engine is not None:
             _ABANDONED.append(self._engine)
         self._engine = None
+        self._opening = threading.Lock()
         self._gate = Gate(serial=self.database.serial, private=False)
         self._pid = os.getpid()
-
-
-class _Progress:
-    """How far a transaction came."""
-
-    committing = False

@@ -30,6 +30,13 @@ class Database(Protocol):
     def open(self) -> sa.Engine:
         """A new pool of connections."""
 
+    def require_intact(self) -> None:
+        """Make sure that what was opened is still the database.
+
+        Raises:
+            StorageError: it was removed or replaced; it is to be opened anew.
+        """
+
     def begin(self, connection: sa.Connection) -> None:
         """Start a write transaction."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -13,6 +14,8 @@ from gae_broker_adapters.ledgers.sql.connections import Connections
 from gae_broker_adapters.ledgers.sql.rows import MESSAGE, STATES, Batch, message
 from gae_broker_adapters.ledgers.sql.schema import CLAIMED, HELD, OVER, TASKS
 
+_Answer = TypeVar("_Answer")
+
 _FACTS = sa.select(
     TASKS.c.name,
     TASKS.c.state,
@@ -21,7 +24,7 @@ _FACTS = sa.select(
     TASKS.c.leases,
     TASKS.c.until_us,
     TASKS.c.changed_us,
-    sa.type_coerce(HELD, sa.Integer).label("held"),
+    HELD.label("held"),
 ).where(TASKS.c.queue == sa.bindparam("queue"), among(TASKS.c.name, "names"))
 
 _STALE_CLAIMS = (
@@ -40,7 +43,6 @@ _NEEDLESS = (
 )
 _PRUNE = TASKS.delete().where(sa.tuple_(TASKS.c.queue, TASKS.c.name).in_(_NEEDLESS))
 
-
 _FREE_ALL = (
     TASKS.update().where(TASKS.c.queue == sa.bindparam("of_queue"), OVER, TASKS.c.until_us > 0).values(until_us=0)
 )
@@ -54,55 +56,41 @@ class SqlFacts:
 
     def claim(self, queue: str, claims: Sequence[Claim], now_us: int, takeover_us: int) -> list[ClaimOutcome]:
         """Reserve names, each for itself."""
-        names = [claim.message.key for claim in claims]
 
-        def work(connection: sa.Connection) -> list[ClaimOutcome]:
-            batch = Batch(connection, queue, names)
-            outcomes = []
-            for name, claim in zip(names, claims, strict=True):
-                outcome, row = rules.claim(batch.get(name), claim, now_us, takeover_us)
-                if row is not None:
-                    batch.put(name, row, claim)
-                outcomes.append(outcome)
-            batch.write()
-            return outcomes
+        def step(batch: Batch, name: str, place: int) -> ClaimOutcome:
+            outcome, row = rules.claim(batch.get(name), claims[place], now_us, takeover_us)
+            if row is not None:
+                batch.put(name, row, claims[place])
+            return outcome
 
-        return self._connections.write(work) if claims else []
+        return self._each(queue, [claim.message.key for claim in claims], step)
 
     def confirm(self, queue: str, copies: Sequence[tuple[str, str]], now_us: int) -> None:
         """Turn claims into live rows."""
 
-        def work(connection: sa.Connection) -> None:
-            batch = Batch(connection, queue, [name for name, _ in copies])
-            for name, copy_id in copies:
-                row = rules.confirm(batch.get(name), copy_id, now_us)
-                if row is not None:
-                    batch.put(name, row)
-            batch.write()
+        def step(batch: Batch, name: str, place: int) -> None:
+            row = rules.confirm(batch.get(name), copies[place][1], now_us)
+            if row is not None:
+                batch.put(name, row)
 
-        if copies:
-            self._connections.write(work)
+        self._each(queue, [name for name, _ in copies], step)
 
     def release(self, queue: str, copies: Sequence[tuple[str, str]]) -> None:
         """Give up claims."""
 
-        def work(connection: sa.Connection) -> None:
-            batch = Batch(connection, queue, [name for name, _ in copies])
-            for name, copy_id in copies:
-                row = batch.get(name)
-                if row is not None and rules.may_release(row, copy_id):
-                    batch.put(name, rules.vacate(row))
-            batch.write()
+        def step(batch: Batch, name: str, place: int) -> None:
+            row = batch.get(name)
+            if row is not None and rules.may_release(row, copies[place][1]):
+                batch.put(name, rules.vacate(row))
 
-        if copies:
-            self._connections.write(work)
+        self._each(queue, [name for name, _ in copies], step)
 
     def stale_claims(self, before_us: int, limit: int) -> list[Claim]:
         """Old claims, oldest first."""
 
         def work(connection: sa.Connection) -> list[Claim]:
             found = connection.execute(_STALE_CLAIMS, {"before_us": before_us, "at_most": limit})
-            return [Claim(message(*columns), bool(named), created_us) for named, created_us, *columns in found]
+            return [Claim(message(*columns), named, created_us) for named, created_us, *columns in found]
 
         return self._connections.read(work)
 
@@ -112,7 +100,7 @@ class SqlFacts:
         def work(connection: sa.Connection) -> dict[str, Fact]:
             found = connection.execute(_FACTS, {"queue": queue, "names": names})
             return {
-                name: Fact(STATES[state], None if held else copy_id, eta_us, leases, until_us, changed_us, bool(held))
+                name: Fact(STATES[state], None if held else copy_id, eta_us, leases, until_us, changed_us, held)
                 for name, state, copy_id, eta_us, leases, until_us, changed_us, held in found
             }
 
@@ -121,47 +109,33 @@ class SqlFacts:
     def advance(self, queue: str, moves: Sequence[Move], now_us: int) -> list[bool]:
         """Swap live copies, each for itself."""
 
-        def work(connection: sa.Connection) -> list[bool]:
-            batch = Batch(connection, queue, [move.name for move in moves])
-            swapped = []
-            for move in moves:
-                row = rules.advance(batch.get(move.name), move, now_us)
-                if row is not None:
-                    batch.put(move.name, row)
-                swapped.append(row is not None)
-            batch.write()
-            return swapped
+        def step(batch: Batch, name: str, place: int) -> bool:
+            row = rules.advance(batch.get(name), moves[place], now_us)
+            if row is not None:
+                batch.put(name, row)
+            return row is not None
 
-        return self._connections.write(work) if moves else []
+        return self._each(queue, [move.name for move in moves], step)
 
     def finish(self, queue: str, copies: Sequence[tuple[str, str]], now_us: int, until_us: int) -> None:
         """Mark tasks done."""
 
-        def work(connection: sa.Connection) -> None:
-            batch = Batch(connection, queue, [name for name, _ in copies])
-            for name, copy_id in copies:
-                row = rules.finish(batch.get(name), copy_id, now_us, until_us)
-                if row is not None:
-                    batch.put(name, row)
-            batch.write()
+        def step(batch: Batch, name: str, place: int) -> None:
+            row = rules.finish(batch.get(name), copies[place][1], now_us, until_us)
+            if row is not None:
+                batch.put(name, row)
 
-        if copies:
-            self._connections.write(work)
+        self._each(queue, [name for name, _ in copies], step)
 
     def delete(self, queue: str, names: Sequence[str], now_us: int, until_us: int, make: bool) -> list[Deletion]:
         """Mark tasks deleted."""
 
-        def work(connection: sa.Connection) -> list[Deletion]:
-            batch = Batch(connection, queue, names)
-            outcomes = []
-            for name in names:
-                outcome, row = rules.delete(batch.get(name), now_us, until_us, make=make)
-                batch.put(name, row)
-                outcomes.append(outcome)
-            batch.write()
-            return outcomes
+        def step(batch: Batch, name: str, _: int) -> Deletion:
+            outcome, row = rules.delete(batch.get(name), now_us, until_us, make=make)
+            batch.put(name, row)
+            return outcome
 
-        return self._connections.write(work) if names else []
+        return self._each(queue, names, step)
 
     def free(self, queue: str, names: Sequence[str] | None) -> int:
         """Lift tombstones."""
@@ -180,3 +154,14 @@ class SqlFacts:
             return connection.execute(_PRUNE, {"now_us": now_us, "at_most": limit}).rowcount
 
         return self._connections.write(work)
+
+    def _each(self, queue: str, names: Sequence[str], step: Callable[[Batch, str, int], _Answer]) -> list[_Answer]:
+        """Decide on each name in turn, in one transaction; a name that comes twice meets what it was made before."""
+
+        def work(connection: sa.Connection) -> list[_Answer]:
+            batch = Batch(connection, queue, names)
+            answers = [step(batch, name, place) for place, name in enumerate(names)]
+            batch.write()
+            return answers
+
+        return self._connections.write(work) if names else []

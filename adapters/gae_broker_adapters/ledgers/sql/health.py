@@ -23,7 +23,9 @@ def check(connections: Connections, clock: Clock) -> list[Check]:
     schema.require_readable(found, database.where)
     if found < len(schema.MIGRATIONS):
         # Not a fault: before a first start there are no tables, after an upgrade there are old ones.
-        text = f"{database.where} has version {found}; the next process that starts brings it to {len(schema.MIGRATIONS)}"
+        text = (
+            f"{database.where} has version {found}; the next process that starts brings it to {len(schema.MIGRATIONS)}"
+        )
         return [Check("ledger", CheckStatus.WARNING, text)]
     connections.write(_write)
     checks = [Check("ledger", CheckStatus.OK, f"{database.where} can be read and written, version {found}")]
@@ -47,5 +49,7 @@ def _claims(connections: Connections, before_us: int) -> Check:
     if not count:
         return Check("ledger claims", CheckStatus.OK, "no add was left half done")
     number = f"{count} or more" if count == _ENOUGH else str(count)
-    text = f"{number} adds were left half done over 5 minutes ago; `gae-broker dispatch` completes them, is one running?"
+    text = (
+        f"{number} adds were left half done over 5 minutes ago; `gae-broker dispatch` completes them, is one running?"
+    )
     return Check("ledger claims", CheckStatus.WARNING, text)

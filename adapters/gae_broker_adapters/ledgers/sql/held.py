@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 from gae_broker.ports import Held
 from gae_broker_adapters.ledgers.sql.among import among
 from gae_broker_adapters.ledgers.sql.connections import Connections
-from gae_broker_adapters.ledgers.sql.rows import MESSAGE, message
+from gae_broker_adapters.ledgers.sql.rows import MESSAGE, decode_tag, encode_tag, message
 from gae_broker_adapters.ledgers.sql.schema import HELD, TASKS
 
 _HELD = (HELD, TASKS.c.queue == sa.bindparam("of_queue"))
@@ -18,7 +20,9 @@ _AT_MOST: sa.BindParameter[int] = sa.bindparam("at_most")
 _READY = TASKS.c.eta_us < sa.bindparam("before_us")
 _COLUMNS = (TASKS.c.tag, TASKS.c.eta_us, TASKS.c.leases, TASKS.c.created_us, TASKS.c.named, *MESSAGE)
 
-_READY_KEYS = sa.select(TASKS.c.eta_us, TASKS.c.name, TASKS.c.tag).where(*_HELD, _READY).order_by(*_ORDER).limit(_AT_MOST)
+_READY_KEYS = (
+    sa.select(TASKS.c.eta_us, TASKS.c.name, TASKS.c.tag).where(*_HELD, _READY).order_by(*_ORDER).limit(_AT_MOST)
+)
 _TAKE = sa.select(*_COLUMNS).where(*_HELD, _READY).order_by(*_ORDER).limit(_AT_MOST).with_for_update(skip_locked=True)
 _TAKE_TAG = _TAKE.where(TASKS.c.tag == sa.bindparam("of_tag"))
 _LIST = sa.select(*_COLUMNS).where(*_HELD).order_by(*_ORDER).limit(_AT_MOST)
@@ -49,7 +53,7 @@ class SqlHeldTasks:
         values = {"of_queue": queue, "before_us": now_us, "at_most": limit}
 
         def work(connection: sa.Connection) -> list[tuple[int, str, str]]:
-            return [(eta_us, name, bytes(tag).decode()) for eta_us, name, tag in connection.execute(_READY_KEYS, values)]
+            return [(eta_us, name, decode_tag(tag)) for eta_us, name, tag in connection.execute(_READY_KEYS, values)]
 
         return self._connections.read(work)
 
@@ -58,7 +62,7 @@ class SqlHeldTasks:
         values: dict[str, object] = {"of_queue": queue, "before_us": now_us, "at_most": limit}
         statement = _TAKE
         if tag is not None:
-            values["of_tag"] = tag.encode()
+            values["of_tag"] = encode_tag(tag)
             statement = _TAKE_TAG
 
         def work(connection: sa.Connection) -> list[Held]:
@@ -68,7 +72,7 @@ class SqlHeldTasks:
             names = [row.name for row in taken]
             lease = {"of_queue": queue, "names": names, "new_eta_us": eta_us, "at_us": now_us}
             connection.execute(_LEASE, lease)
-            return [_held(row[0], eta_us, row[2] + 1, *row[3:]) for row in taken]
+            return [replace(held, eta_us=eta_us, leases=held.leases + 1) for held in map(_held, taken)]
 
         return self._connections.write(work)
 
@@ -90,7 +94,7 @@ class SqlHeldTasks:
         if after is not None:
             values |= {"after_eta_us": after[0], "after_name": after[1]}
             statement = _LIST_AFTER
-        return self._connections.read(lambda c: [_held(*row) for row in c.execute(statement, values)])
+        return self._connections.read(lambda c: [_held(row) for row in c.execute(statement, values)])
 
     def held_depth(self, queue: str) -> tuple[int, int | None]:
         """How many, and the smallest eta; counts index entries, so it takes longer the more there are."""
@@ -106,12 +110,6 @@ class SqlHeldTasks:
         return int(self._connections.read(lambda connection: connection.execute(_BYTES).scalar_one()))
 
 
-def _held(
-    tag: bytes,
-    eta_us: int,
-    leases: int,
-    created_us: int,
-    named: bool,
-    *columns: Any,
-) -> Held:
-    return Held(message(*columns), bytes(tag).decode(), eta_us, leases, created_us, named)
+def _held(row: Sequence[Any]) -> Held:
+    tag, eta_us, leases, created_us, named, *columns = row
+    return Held(message(*columns), decode_tag(tag), eta_us, leases, created_us, named)

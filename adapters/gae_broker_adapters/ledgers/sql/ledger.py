@@ -72,7 +72,9 @@ def open_ledger(url: str, *, clock: Clock) -> SqlLedger:
     try:
         parsed = sa.make_url(url)
     except ArgumentError as exc:
-        raise SettingsError("the ledger url cannot be read; expected sqlite:///FILE or postgresql://HOST/DATABASE") from exc
+        raise SettingsError(
+            "the ledger url cannot be read; expected sqlite:///FILE or postgresql://HOST/DATABASE"
+        ) from exc
     kind = parsed.get_backend_name()
     if kind == "sqlite":
         return SqlLedger(SQLite(parsed), clock)

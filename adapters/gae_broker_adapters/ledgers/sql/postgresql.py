@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
-from gae_broker.errors import Error, LedgerUnavailableError, SettingsError, StorageError
+from gae_broker.errors import Error, LedgerUnavailableError, PublishRejectedError, SettingsError, StorageError
 from gae_broker.ports import Check, CheckStatus
 
 _AGAIN = {
@@ -57,6 +57,9 @@ class PostgreSQL:
         given = {key: value for key, value in _CONNECT.items() if key not in self._url.query}
         return sa.create_engine(self._url, connect_args=given, pool_size=8, max_overflow=24, pool_timeout=5)
 
+    def require_intact(self) -> None:
+        """The server sees to it."""
+
     def begin(self, connection: sa.Connection) -> None:
         """The first statement begins it."""
 
@@ -80,12 +83,16 @@ class PostgreSQL:
 
     def translate(self, exc: SQLAlchemyError) -> Error:
         """By SQLSTATE; where there is none the server was not reached."""
+        if isinstance(exc, DataError):
+            return PublishRejectedError(f"{self.where} cannot store this ({exc.orig}); PostgreSQL's text has no NUL")
         state = _state(exc)
         cause = str(exc.orig).strip() if isinstance(exc, DBAPIError) else str(exc)
         if state in _DAMAGED:
             return StorageError(f"{self.where} is damaged ({cause}); restore it from a backup")
         if state in _NO_TABLES:
-            return StorageError(f"{self.where} lacks this release's tables ({cause}); restart the process, it makes them")
+            return StorageError(
+                f"{self.where} lacks this release's tables ({cause}); restart the process, it makes them"
+            )
         return LedgerUnavailableError(f"{self.where} {_REMEDIES.get(state[:2], _OTHER).format(cause)}")
 
     def health(self, connection: sa.Connection) -> list[Check]:

@@ -52,8 +52,18 @@ def message(copy_id: str, kind: str, queue: str, name: str, due_us: int, meta: s
     return Message(copy_id, KINDS[kind], queue, name, due_us, meta, body)
 
 
+def encode_tag(tag: str) -> bytes:
+    """A tag as it is stored: any text at all, which a text column would not take."""
+    return tag.encode(errors="surrogatepass")
+
+
+def decode_tag(tag: bytes) -> str:
+    """The tag again."""
+    return tag.decode(errors="surrogatepass")
+
+
 class Batch:
-    """Some rows of a queue in a transaction. What `put` and `drop` say is what `get` sees next, and written last.
+    """Some rows of a queue in a transaction. What `put` says is what `get` sees next, and is written last.
 
     Args:
         connection: in a write transaction.
@@ -115,7 +125,7 @@ class Batch:
         return {
             "kind": claim.message.kind.value,
             "due_us": claim.message.due_us,
-            "tag": None if claim.tag is None else claim.tag.encode(),
+            "tag": None if claim.tag is None else encode_tag(claim.tag),
             "meta": claim.message.meta,
             "body": claim.message.body,
         }

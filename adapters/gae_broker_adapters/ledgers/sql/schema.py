@@ -56,6 +56,7 @@ _index("ledger_held_by_eta", HELD, TASKS.c.queue, TASKS.c.eta_us, TASKS.c.name)
 _index("ledger_held_by_tag", HELD, TASKS.c.queue, TASKS.c.tag, TASKS.c.eta_us, TASKS.c.name)
 _index("ledger_over", OVER, TASKS.c.keep_us)
 _index("ledger_claimed", CLAIMED, TASKS.c.changed_us)
+_index("ledger_unfinished", UNFINISHED, TASKS.c.queue, TASKS.c.created_us)
 
 QUEUES = sa.Table(
     "ledger_queues",
