@@ -53,7 +53,7 @@ class Dispatcher:
         }
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gae_broker.cli", "dispatch"],
+                [sys.executable, "-m", "gae_broker", "dispatch"],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

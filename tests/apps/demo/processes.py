@@ -44,7 +44,7 @@ class Processes:
         """The shop and its dispatcher, as a developer starts them."""
         queues = APPS / "shop" / "queue.yaml"
         options = ["--app", "shop.main:app", "--port", str(self.port), "--queue-yaml", str(queues)]
-        self._start("dev", ["-m", "gae_broker.cli", "dev", *options])
+        self._start("dev", ["-m", "gae_broker", "dev", *options])
 
     def start_printer(self) -> None:
         """The worker that leases labels."""
