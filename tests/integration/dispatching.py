@@ -75,8 +75,8 @@ class Ground:
     def dispatcher(self, **options: Any) -> Dispatcher:
         return Dispatcher(self.runtime, observer=self.watcher, **options)
 
-    def serve(self, scenario: Callable[[Dispatcher], Awaitable[None]], **options: Any) -> None:
-        """Run a dispatcher while the scenario lasts, then stop it and wait for its end."""
+    def serve(self, scenario: Callable[[Dispatcher], Awaitable[None]], *, stop: bool = True, **options: Any) -> None:
+        """Run a dispatcher while the scenario lasts, then ``stop`` it (or leave that to the scenario), to its end."""
 
         self.watcher.begin()
 
@@ -86,7 +86,7 @@ class Ground:
                 running = asyncio.create_task(dispatcher.run())
                 acting = asyncio.ensure_future(scenario(dispatcher))
                 await asyncio.wait({running, acting}, return_when=asyncio.FIRST_COMPLETED)
-                if acting.done():
+                if stop and acting.done():
                     dispatcher.stop()
                 await running
                 await acting

@@ -201,9 +201,9 @@ def test_a_task_that_fails_fast_does_not_wait_for_a_thread(application):
     with ground(*queues, targets=APP) as field:
 
         async def scenario(_):
-            # Both queues may have asked for a task while the only thread was idle.
-            field.add("", queue="two")
-            await field.watcher.attempts(1, queue="two")
+            field.add("before", queue="two")
+            await field.watcher.attempts(1)
+            # Now both queues have asked for a task, while the only thread is idle.
             field.add("long", queue="one")
             await asyncio.to_thread(busy.wait, GUARD_S)
             field.add("hasty", queue="two", headers=(("X-AppEngine-FailFast", "true"),))
@@ -230,13 +230,16 @@ def test_tasks_that_find_no_thread_go_back_to_their_queue(application):
     with ground(Queue("one", **FAST), Queue("two", **FAST), targets=APP) as field:
 
         async def scenario(_):
+            field.add("before", queue="two")
+            await field.watcher.attempts(1)
+            # Now both queues have asked for a task, while the only thread is idle.
             field.add("long", queue="one")
             await asyncio.to_thread(busy.wait, GUARD_S)
             field.add("a", queue="two")
             depth = field.runtime.broker.depth
             await until(lambda: depth(Kind.PUSH, "two").unacked == 1)
             await until(lambda: depth(Kind.PUSH, "two").unacked == 0)
-            assert application.names == ["long"]
+            assert "a" not in application.names
             over.set()
             (event,) = await field.watcher.attempts(1, task="a")
             assert event.attempt == 1
@@ -339,7 +342,7 @@ def test_stopping_waits_for_what_runs_and_leaves_the_rest(application):
             dispatcher.stop()
             over.set()
 
-        field.serve(scenario)
+        field.serve(scenario, stop=False)
         assert [event.task for event in field.watcher.events] == ["a"]
         (left,) = field.runtime.broker.get(Kind.PUSH, "q", 10)
         assert (left.message.key, left.delivery_count) == ("b", 0)
@@ -364,7 +367,7 @@ def test_what_does_not_end_in_time_goes_back_to_its_queue(application, forced):
             if forced:
                 dispatcher.stop()
 
-        field.serve(scenario, drain_timeout_s=GUARD_S * 2 if forced else 0.05)
+        field.serve(scenario, stop=False, drain_timeout_s=GUARD_S * 2 if forced else 0.05)
         over.set()
         assert field.watcher.events == []
         assert field.tasks() == 1
@@ -391,7 +394,7 @@ def test_another_dispatcher_takes_over_when_one_stops(application):
             second.stop()
             await running
 
-        field.serve(scenario)
+        field.serve(scenario, stop=False)
     assert application.names == ["a", "b"]
 
 
