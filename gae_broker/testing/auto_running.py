@@ -46,6 +46,9 @@ class AutoRunner:
                 ran = self._bench.run_pending()
             except Error:
                 _log.exception("the task queue failed while tasks were run in the background")
-                ran = ()
+                ran = []
+            for run in ran:
+                if run.exception is not None:
+                    _log.error("queue %s task %s raised", run.queue, run.name, exc_info=run.exception)
             if not ran:
                 self._stop.wait(_LOOK_S)

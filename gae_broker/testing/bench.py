@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gae_broker import taskqueue
-from gae_broker.domain.queue import QueueFile
 from gae_broker.domain.task import Copy, Kind
 from gae_broker.engine import runtime as runtimes
 from gae_broker.engine.runtime import Runtime
@@ -19,7 +17,7 @@ from gae_broker.settings import Settings
 from gae_broker.testing.applications import InProcess
 from gae_broker.testing.clock import VirtualClock
 from gae_broker.testing.names import SequentialNamer
-from gae_broker.testing.queue_source import QueueSource, SourceCatalog, read_queues
+from gae_broker.testing.queue_source import Queues, QueueSource, SourceCatalog, read_queues
 from gae_broker.testing.running import Applications, TaskRun, TaskRunner
 from gae_broker.testing.transactions import MemoryTransaction, transaction
 
@@ -49,7 +47,7 @@ class TaskBench:
 
     def __init__(
         self,
-        queues: QueueFile | Mapping[str, object] | str | Path | None = None,
+        queues: Queues = None,
         *,
         app: object = None,
         targets: Mapping[str, object] | None = None,
@@ -92,9 +90,18 @@ class TaskBench:
 
         Pull tasks are what they are (method PULL, with their tag), unlike those of `filter`.
         """
-        names = [queue] if queue is not None else [known.name for known in self.runtime.catalog.queues()]
-        copies = sorted((c for name in names for c in self.copies(name)), key=lambda copy: (copy.eta_us, copy.name))
-        return [_task(copy) for copy in copies]
+        return self._tasks([known.name for known in self.runtime.catalog.queues()] if queue is None else [queue])
+
+    def filter(
+        self,
+        url: str | None = None,
+        name: str | None = None,
+        queue_names: str | Iterable[str] | None = None,
+    ) -> Sequence[taskqueue.Task]:
+        """The tasks of `list` that fit: by whole url, by name, of one queue or of several."""
+        wanted = {queue_names} if isinstance(queue_names, str) else None if queue_names is None else set(queue_names)
+        known = [queue.name for queue in self.runtime.catalog.queues() if wanted is None or queue.name in wanted]
+        return [task for task in self._tasks(known) if url in (None, task.url) and name in (None, task.name)]
 
     def copies(self, queue: str) -> Sequence[Copy]:
         """The tasks of a queue as the engine sees them, in order of eta.
@@ -148,6 +155,10 @@ class TaskBench:
         """Remove every task of every queue."""
         for queue in self.runtime.catalog.queues():
             self.runtime.remover.purge(queue.name)
+
+    def _tasks(self, queues: Iterable[str]) -> Sequence[taskqueue.Task]:
+        copies = [copy for queue in queues for copy in self.copies(queue)]
+        return [_task(copy) for copy in sorted(copies, key=lambda copy: (copy.eta_us, copy.name))]
 
     def __enter__(self) -> Self:
         self.install()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -15,6 +16,9 @@ FILE_NAMES = ("queue.yaml", "queue.yml", "WEB-INF/appengine-generated/queue.yaml
 
 Parser = Callable[[str | None], object]
 """App Engine's ``queue_yaml_parser``: gets the root path, answers with a ``QueueInfoExternal`` or ``None``."""
+
+Queues = QueueFile | Mapping[str, object] | str | Path | None
+"""What a test may give its queues as; see `read_queues`."""
 
 _ENTRY_KEYS = ("name", "mode", "rate", "bucket_size", "max_concurrent_requests", "target")
 _RETRY_KEYS = ("task_retry_limit", "task_age_limit", "min_backoff_seconds", "max_backoff_seconds", "max_doublings")
@@ -37,6 +41,7 @@ class QueueSource:
         self.parser: Parser | None = None
         self.fixed = QueueFile()
         self._read: tuple[Path, int, int] | None = None
+        self._text = ""
         self._file = QueueFile()
 
     def load(self) -> QueueFile:
@@ -46,15 +51,23 @@ class QueueSource:
             QueueYamlError: they cannot be used.
         """
         if self.parser is not None:
-            return from_queueinfo(self.parser(self.root_path))
+            return self._parsed(self.parser(self.root_path))
         path = self._path()
         if path is None:
             return self.fixed
         status = path.stat()
         read = (path, status.st_mtime_ns, status.st_size)
         if read != self._read:
-            self._file = queue_yaml.load_path(path)
-            self._read = read
+            self._file, self._text, self._read = queue_yaml.load_path(path), "", read
+        return self._file
+
+    def _parsed(self, info: object) -> QueueFile:
+        """What the parser answered, read anew only if it says something else than the last time."""
+        text = _as_yaml(info)
+        if text is None:
+            return read_queues(cast("Queues", info))
+        if text != self._text:
+            self._file, self._text, self._read = queue_yaml.parse(text), text, None
         return self._file
 
     def _path(self) -> Path | None:
@@ -108,7 +121,7 @@ class SourceCatalog(Catalog):
             return True
 
 
-def read_queues(queues: QueueFile | Mapping[str, object] | str | Path | None) -> QueueFile:
+def read_queues(queues: Queues) -> QueueFile:
     """Queues from whatever a test gives them as.
 
     Args:
@@ -129,19 +142,13 @@ def read_queues(queues: QueueFile | Mapping[str, object] | str | Path | None) ->
     return queue_yaml.parse(yaml.safe_dump(_document(queues), sort_keys=False))
 
 
-def from_queueinfo(info: object) -> QueueFile:
-    """Queues from an App Engine ``QueueInfoExternal`` (or what `read_queues` takes).
-
-    It is written as queue.yaml and read again, so the rules of queue.yaml hold for it, too.
-
-    Raises:
-        QueueYamlError: it cannot be used.
-    """
-    if info is None or isinstance(info, (QueueFile, Mapping, str, Path)):
-        return read_queues(info)
+def _as_yaml(info: object) -> str | None:
+    """An App Engine ``QueueInfoExternal`` as queue.yaml, so that its rules hold; ``None`` where it is none."""
+    if info is None or isinstance(info, QueueFile | Mapping | str | Path):
+        return None
     document: dict[str, object] = _attributes(info, _FILE_KEYS)
     document["queue"] = [_entry(entry) for entry in getattr(info, "queue", None) or ()]
-    return queue_yaml.parse(yaml.safe_dump(document, sort_keys=False))
+    return yaml.safe_dump(document, sort_keys=False)
 
 
 def _document(queues: Mapping[str, object]) -> Mapping[str, object]:

@@ -6,17 +6,19 @@ Source: ``taskqueue_stub.TaskQueueServiceStub`` of the reference implementation.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from gae_broker import taskqueue
-from gae_broker.domain.queue import QueueFile
 from gae_broker.testing.auto_running import AutoRunner
 from gae_broker.testing.bench import TaskBench
-from gae_broker.testing.listings import QueueDict, TaskDict, parse_eta
-from gae_broker.testing.queue_source import Parser, QueueSource
+from gae_broker.testing.listings import QueueDict, TaskDict, format_eta, parse_eta
+from gae_broker.testing.queue_source import Parser, Queues, QueueSource
 from gae_broker.testing.request_data import RequestDataApplications
 from gae_broker.testing.stub_queue import StubGroup
+
+_FormatEta = format_eta
+"""Suites that want etas in another form replace it: ``stub.GetTasks.__globals__["_FormatEta"] = ...``."""
 
 
 class TaskQueueServiceStub:
@@ -53,7 +55,7 @@ class TaskQueueServiceStub:
         gettime: Callable[[], float] | None = None,
         *,
         app: object = None,
-        queues: QueueFile | Mapping[str, object] | str | None = None,
+        queues: Queues = None,
     ) -> None:
         self.service_name = service_name
         self.request_data = request_data
@@ -99,7 +101,8 @@ class TaskQueueServiceStub:
         Raises:
             KeyError: there is no such queue.
         """
-        return self._GetGroup().GetQueue(queue_name).GetTasksAsDicts()
+        tasks = self._GetGroup().GetQueue(queue_name).GetTasksAsDicts()
+        return [{**task, "eta": _FormatEta(task["eta_usec"])} for task in tasks]
 
     def GetQueues(self) -> list[QueueDict]:  # noqa: N802
         """All queues in order of name."""

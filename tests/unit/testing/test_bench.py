@@ -324,3 +324,22 @@ def test_what_somebody_else_has_in_hand_is_not_waited_for(bench: TaskBench) -> N
     assert bench.run_all() == []
     bench.runtime.broker.restore(taken)
     assert len(bench.run_all()) == 1
+
+
+def test_filtering(bench: TaskBench) -> None:
+    taskqueue.add(url="/a", name="one")
+    taskqueue.add(url="/a", name="two", queue_name="mail")
+    taskqueue.add(url="/b", name="three", queue_name="mail")
+    found = [
+        bench.filter(url="/a"),
+        bench.filter(name="three"),
+        bench.filter(queue_names="mail"),
+        bench.filter("/a", queue_names=["mail", "nope"]),
+    ]
+    assert [[task.name for task in tasks] for tasks in found] == [["one", "two"], ["three"], ["two", "three"], ["two"]]
+
+
+def test_asynchronous_calls_reach_the_bench(bench: TaskBench) -> None:
+    rpcs = [taskqueue.Task(url=f"/{number}").add_async() for number in range(20)]
+    assert [rpc.get_result().was_enqueued for rpc in rpcs] == [True] * 20
+    assert len(bench.list()) == 20

@@ -11,7 +11,7 @@ import pytest
 
 from gae_broker.domain.queue import AclEntry, Mode, Queue, QueueFile
 from gae_broker.errors import QueueYamlError, UnknownQueueError
-from gae_broker.testing.queue_source import QueueSource, SourceCatalog, from_queueinfo, read_queues
+from gae_broker.testing.queue_source import QueueSource, SourceCatalog, read_queues
 
 YAML = """\
 queue:
@@ -65,12 +65,17 @@ def test_a_queueinfo_object_is_understood() -> None:
     entry = SimpleNamespace(name="mail", rate="2/s", bucket_size=7, retry_parameters=retry, target="backend", acl=None)
     acl = [SimpleNamespace(user_email="a@b.example", writer_email=None)]
     pull = SimpleNamespace(name="labels", mode="pull", acl=acl)
-    file = from_queueinfo(SimpleNamespace(queue=[entry, pull], total_storage_limit="1M"))
+    source = QueueSource()
+    source.parser = lambda _: SimpleNamespace(queue=[entry, pull], total_storage_limit="1M")
+    file = source.load()
+    assert source.load() is file
     mail = file.queues["mail"]
     assert (mail.rate_per_s, mail.bucket_size, mail.target) == (2.0, 7, "backend")
     assert (mail.retry.limit, mail.retry.age_limit_s, mail.retry.min_backoff_s) == (3, 7200, 0.5)
     assert file.queues["labels"].acl == (AclEntry("a@b.example"),)
     assert file.total_storage_limit == 1024 * 1024
+    entry.bucket_size = 8
+    assert source.load().queues["mail"].bucket_size == 8
 
 
 def test_a_parser_that_answers_none_leaves_the_default_queue() -> None:

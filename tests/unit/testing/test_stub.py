@@ -215,6 +215,12 @@ class TestInternals:
             taskqueue.add(url="/a", queue_name="mail")
         assert [queue["name"] for queue in stub.GetQueues()] == ["default", "special"]
 
+    def test_another_form_of_etas(self, stub: TaskQueueServiceStub, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(stub.GetTasks.__func__.__globals__, "_FormatEta", str)
+        taskqueue.add(url="/a")
+        (task,) = stub.GetTasks("default")
+        assert task["eta"] == str(task["eta_usec"])
+
     def test_another_root_path(self, stub: TaskQueueServiceStub, tmp_path: Path) -> None:
         other = tmp_path / "other"
         other.mkdir()
