@@ -13,6 +13,7 @@ CRASHES = 3
 
 _SUCCESS = range(200, 300)
 _NO_ANSWER = "no answer"
+_REASON_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ def _effective(copy: Copy, parameters: RetryParameters) -> RetryParameters:
 def _failed(copy: Copy, tries: int, outcome: Outcome, new_copy_id: str) -> Copy:
     before = copy.progress
     reason = outcome.reason or (_NO_ANSWER if outcome.status is None else f"status {outcome.status}")
+    reason = " ".join(reason.split())[:_REASON_LENGTH]  # it travels with the task, and may quote anybody
     entry = Try(outcome.ended_us, outcome.ended_us - outcome.started_us, outcome.status, reason)
     answered = outcome.status is not None
     progress = replace(

@@ -172,3 +172,10 @@ def test_a_task_given_up_for_its_crashes_says_so() -> None:
     assert given_up.copy.progress.tries == 4
     assert given_up.copy.progress.executions == 0
     assert given_up.copy.progress.reason == "worker ended during 4 attempts in a row"
+
+
+def test_a_reason_stays_short_and_on_one_line_whatever_it_quotes() -> None:
+    conclusion = conclude(COPY, 0, Outcome(500, "first\n  second " + "x" * 10_000, 0, 0), DEFAULT, "c2")
+    assert isinstance(conclusion, Retry)
+    assert conclusion.copy.progress.reason.startswith("first second xxx")
+    assert len(conclusion.copy.progress.reason) == 300
