@@ -6,19 +6,15 @@ Source: gae-semantics section 2, and the reference implementation where it was r
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from gae_broker.domain import limits
 from gae_broker.errors import (
     InvalidDispatchDeadlineError,
-    InvalidEtaError,
     InvalidQueueNameError,
     InvalidTagError,
-    InvalidTaskError,
     InvalidTaskNameError,
     InvalidUrlError,
     TaskTooLargeError,
@@ -103,46 +99,6 @@ def split_url(url: str | None) -> tuple[bool, str, str]:
             f"url {shown(url)}: the path has {len(parts.path)} characters, at most {limits.MAX_URL_LENGTH} are allowed",
         )
     return False, parts.path, parts.query
-
-
-def eta_posix(eta: datetime | None, countdown: float | str | None, now: float) -> float:
-    """The eta in seconds since the epoch: ``eta``, or ``now`` plus ``countdown``, or ``now``.
-
-    A naive ``eta`` is the process's local time, as on App Engine (where TZ is UTC).
-
-    Raises:
-        InvalidTaskError: both are given, ``eta`` is no datetime, or ``countdown`` no number.
-        TypeError: ``float`` does not take ``countdown``.
-    """
-    if eta is not None and countdown is not None:
-        raise InvalidTaskError(f"eta {eta} and countdown {shown(countdown)} are both given; give one of them")
-    if eta is not None:
-        return _posix(eta)
-    if countdown is None:
-        return now
-    try:
-        return now + float(countdown)
-    except ValueError as exc:
-        raise InvalidTaskError(f"Countdown must be a number, not {shown(countdown)}") from exc
-    except OverflowError as exc:
-        raise InvalidTaskError(f"Countdown out of range: {shown(countdown)}") from exc
-
-
-def _posix(eta: datetime) -> float:
-    if not isinstance(eta, datetime):
-        raise InvalidTaskError(f"eta must be a datetime.datetime, not {shown(eta)}")
-    if eta.tzinfo is not None:
-        return calendar.timegm(eta.utctimetuple()) + eta.microsecond * 1e-6
-    try:
-        return time.mktime(eta.timetuple()) + eta.microsecond * 1e-6
-    except OverflowError as exc:
-        raise InvalidEtaError(f"eta {eta} is outside of what this system's local time covers") from exc
-
-
-def check_eta(eta: float, now: float) -> None:
-    """Raise InvalidEtaError if the eta, in seconds since the epoch, is more than 30 days after now."""
-    if eta - now > limits.MAX_COUNTDOWN_SECONDS:
-        raise InvalidEtaError(f"eta is {(eta - now) / 86_400:.1f} days ahead, at most 30 are allowed")
 
 
 def check_size(size: int, limit: int) -> None:

@@ -13,6 +13,7 @@ from gae_broker.domain import params as forms
 from gae_broker.domain.task import PULL, Content, Copy
 from gae_broker.errors import InvalidEtaError
 from gae_broker.taskqueue import body, content, host, surroundings
+from gae_broker.taskqueue import eta as moments
 from gae_broker.taskqueue.host import Target
 from gae_broker.taskqueue.retry_options import TaskRetryOptions
 from gae_broker.taskqueue.rpc import RPC
@@ -104,9 +105,9 @@ class Task:
         self.__route = host.resolve(target, self.__headers, around)
         self.__headers_list = content.flatten_headers(self.__headers)
         now = surroundings.now()
-        self.__eta_posix = task_arguments.eta_posix(eta, countdown, now)
+        self.__eta_posix = moments.eta_posix(eta, countdown, now)
         self.__retry_options = retry_options
-        task_arguments.check_eta(self.__eta_posix, now)
+        moments.check_eta(self.__eta_posix, now)
         if _size_check:
             task_arguments.check_size(self.size, _size_limit(self.__method))
             task_arguments.check_tag(tag)

@@ -56,8 +56,13 @@ def test_an_rpc_before_during_and_after_its_call(gate):
 
 @pytest.mark.parametrize(
     ("deadline", "error"),
-    [("5", TypeError), ([], TypeError), (0, tq.InvalidDeadlineError), (-0.1, tq.InvalidDeadlineError)]
-    + [(float("nan"), tq.InvalidDeadlineError)],
+    [
+        ("5", TypeError),
+        ([], TypeError),
+        (0, tq.InvalidDeadlineError),
+        (-0.1, tq.InvalidDeadlineError),
+        (float("nan"), tq.InvalidDeadlineError),
+    ],
 )
 def test_deadlines_that_are_none(deadline, error):
     with pytest.raises(error, match="deadline"):
@@ -101,14 +106,14 @@ SYNCHRONOUS = {
 
 @pytest.mark.parametrize("method", SYNCHRONOUS)
 def test_synchronous_methods_go_through_their_async_form(world, method):
-    class Overridden(Exception):
+    class OverriddenError(Exception):
         pass
 
     def refuse(self, *_, **__):
-        raise Overridden
+        raise OverriddenError
 
     queue = type("Mine", (Queue,), {method: refuse})("pull")
-    with pytest.raises(Overridden):
+    with pytest.raises(OverriddenError):
         SYNCHRONOUS[method](queue)
 
 
@@ -228,7 +233,7 @@ def test_wait_any_ends_with_the_earliest_deadline(gate):
 
 def test_wait_calls_the_callbacks_of_those_alone_that_it_waits_for(gate):
     called = []
-    rpcs = [start(lambda: n, callback=lambda n=n: called.append(n)) for n in range(3)]
+    rpcs = [start(lambda: "answer", callback=lambda n=n: called.append(n)) for n in range(3)]
     RPC.wait_any(rpcs[1:2])
     assert called == [1]
     RPC.wait_all(rpcs)
@@ -255,7 +260,7 @@ def test_a_runtime_that_cannot_be_opened_is_the_services_error(monkeypatch, tmp_
     monkeypatch.setattr(
         runtime.Settings,
         "load",
-        classmethod(lambda cls: Settings(url="nothing://", queue_yaml=str(tmp_path / "none"))),
+        staticmethod(lambda: Settings(url="nothing://", queue_yaml=str(tmp_path / "none"))),
     )
     previous = runtime.use(None)
     try:
