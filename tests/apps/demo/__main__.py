@@ -23,8 +23,8 @@ from tests.apps.shop import journal
 
 TICK_S = 0.1
 REQUESTS_PER_TICK = 3
-START_S = 15.0
-FINISH_S = 28.0
+START_S = 30.0
+FINISH_S = 90.0
 
 
 class DemoError(Exception):
@@ -135,4 +135,7 @@ def _verdict(faults: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
