@@ -11,7 +11,7 @@ from gae_broker.ports import Claim, ClaimOutcome, Deletion, Fact, Move
 from gae_broker_adapters.ledgers.sql import rules
 from gae_broker_adapters.ledgers.sql.among import among
 from gae_broker_adapters.ledgers.sql.connections import Connections
-from gae_broker_adapters.ledgers.sql.rows import MESSAGE, STATES, Batch, message
+from gae_broker_adapters.ledgers.sql.rows import MESSAGE, STATES, Batch, message, remove
 from gae_broker_adapters.ledgers.sql.schema import CLAIMED, HELD, OVER, TASKS
 
 _Answer = TypeVar("_Answer")
@@ -41,7 +41,6 @@ _NEEDLESS = (
     .limit(sa.bindparam("at_most"))
     .with_for_update(skip_locked=True)
 )
-_PRUNE = TASKS.delete().where(sa.tuple_(TASKS.c.queue, TASKS.c.name).in_(_NEEDLESS))
 
 _FREE_ALL = (
     TASKS.update().where(TASKS.c.queue == sa.bindparam("of_queue"), OVER, TASKS.c.until_us > 0).values(until_us=0)
@@ -151,7 +150,10 @@ class SqlFacts:
         """Remove rows that suppress nothing any more."""
 
         def work(connection: sa.Connection) -> int:
-            return connection.execute(_PRUNE, {"now_us": now_us, "at_most": limit}).rowcount
+            # As a subquery of the delete, PostgreSQL may run it more than once and so exceed the limit.
+            found = connection.execute(_NEEDLESS, {"now_us": now_us, "at_most": limit}).all()
+            remove(connection, found)
+            return len(found)
 
         return self._connections.write(work)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -60,6 +60,13 @@ def encode_tag(tag: str) -> bytes:
 def decode_tag(tag: bytes) -> str:
     """The tag again."""
     return tag.decode(errors="surrogatepass")
+
+
+def remove(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> None:
+    """Delete rows by queue and name."""
+    values = [{"of_queue": queue, "of_name": name} for queue, name in keys]
+    if values:
+        connection.execute(_REMOVE, values)
 
 
 class Batch:
