@@ -46,7 +46,7 @@ def dispatch(queues: str | None) -> None:
         )
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does; applications are imported from here
-    with opened(session) as runtime:
+    with opened(session, patient=True) as runtime:
         dispatcher = Dispatcher(runtime, names)
         session.tell(f"Dispatching {', '.join(names) if names else 'every push queue'} to {settings.show('targets')}.")
         run_until_signalled(session, dispatcher.run, dispatcher.stop, settings.drain_timeout_s)

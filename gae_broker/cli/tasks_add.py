@@ -58,8 +58,9 @@ class Given(TypedDict):
 @option(
     "--method",
     type=click.Choice(METHODS, case_sensitive=False),
-    show_default="by mode",
-    help="The request's method; PULL for a pull queue.",
+    metavar="METHOD",
+    show_default="PULL in a pull queue, else POST",
+    help=f"One of {', '.join(METHODS)}.",
 )
 @option("--payload", metavar="TEXT", help="The request's body, or the pull task's payload.")
 @option("--payload-file", type=click.File("rb"), metavar="FILE", help="The payload from a file; - is standard input.")

@@ -28,9 +28,23 @@ from gae_broker.taskqueue import MAX_LEASE_SECONDS, MAX_TASKS_PER_LEASE
     ],
 )
 @queue_argument
-@option("--for", "seconds", type=Time(0, MAX_LEASE_SECONDS), default="1m", metavar="TIME", help="How long.")
 @option(
-    "--max", "most", type=click.IntRange(1, MAX_TASKS_PER_LEASE), metavar="N", default=1, help="How many tasks at most."
+    "--for",
+    "seconds",
+    envvar="GAE_BROKER_TASKS_LEASE_FOR",
+    type=Time(0, MAX_LEASE_SECONDS),
+    default="1m",
+    metavar="TIME",
+    help="How long.",
+)
+@option(
+    "--max",
+    "most",
+    envvar="GAE_BROKER_TASKS_LEASE_MAX",
+    type=click.IntRange(1, MAX_TASKS_PER_LEASE),
+    metavar="N",
+    default=1,
+    help="How many tasks at most.",
 )
 @option("--by-tag", is_flag=True, help="Only tasks with the tag that the oldest task has.")
 @option("--tag", metavar="TAG", help="Only tasks with this tag.")

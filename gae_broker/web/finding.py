@@ -49,7 +49,8 @@ def _explanation(tried: list[str], error: ConfigurationError) -> str:
     if len(tried) > 1:
         lines.append(f"tried {', '.join(tried)}")
     names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-    close = difflib.get_close_matches(tried[0].partition(":")[2].removesuffix("()"), names, n=3)
+    wanted = tried[0].partition(":")[2].removesuffix("()")
+    close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.3) or names[:3]
     if close:
         lines.append(f"{module.__name__} ({module.__file__}) has {', '.join(close)}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -30,7 +31,9 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((LOOPBACK, port))
     except OSError as exc:
-        raise OSError(exc.errno, f"port {port} cannot be had ({exc.strerror}); choose another with --port") from exc
+        raise OSError(
+            exc.errno, f"port {port} cannot be had ({os.strerror(exc.errno or 0)}); choose another with --port"
+        ) from exc
 
 
 class WebServer:
