@@ -177,8 +177,8 @@ def defer(
         ValueError, pickle.PicklingError, TypeError: as `serialize`.
     """
 
-    def task(payload: bytes) -> Task:
-        return Task(
+    def add(payload: bytes) -> Task:
+        task = Task(
             payload,
             countdown=_countdown,
             eta=_eta,
@@ -188,15 +188,21 @@ def defer(
             target=_target,
             url=_url,
         )
+        return task.add(_queue, transactional=_transactional)
 
     pickled = serialize(obj, *args, **kwargs)
     try:
-        return task(pickled).add(_queue, transactional=_transactional)
+        return add(pickled)
     except TaskTooLargeError:
-        entity = _DeferredTaskEntity(pickled)
+        return _add_reference(pickled, add)
+
+
+def _add_reference(pickled: bytes, add: Callable[[bytes], Task]) -> Task:
+    """Store a pickle, and add a task that carries its key."""
+    entity = _DeferredTaskEntity(pickled)
     reference = serialize(run_from_datastore, entity.put())
     try:
-        return task(reference).add(_queue, transactional=_transactional)
+        return add(reference)
     except TransientError:
         raise  # the task may be enqueued: its pickle must stay
     except Exception:

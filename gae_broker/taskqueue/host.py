@@ -61,27 +61,28 @@ def resolve(target: Target, headers: Headers, surroundings: Surroundings) -> Rou
     Raises:
         InvalidTaskError: a target and a Host header are both given.
     """
-    default = surroundings.variable(DEFAULT_VERSION_HOSTNAME)
     if target is not None:
         if "Host" in headers:
             raise InvalidTaskError(
                 f"target {target!r} and a Host header {headers.get('Host')!r} are both given; give one of them",
             )
+        default = surroundings.variable(DEFAULT_VERSION_HOSTNAME)
         if default is not None:
             headers.set("Host", default if target is DEFAULT_APP_VERSION else f"{target}.{default}")
         return Route(target, target if isinstance(target, str) and target else None)
     if "Host" in headers:
-        derived = _from_host(str(headers.get("Host")), default)
+        derived = _from_host(str(headers.get("Host")), surroundings)
         return Route(derived, derived if isinstance(derived, str) else None)
     host = surroundings.variable(HTTP_HOST)
     if not host:
         _tell_once()
         return Route(UNKNOWN_APP_VERSION, None)
     headers.set("Host", host)
-    return Route(_from_host(host, default), None)
+    return Route(_from_host(host, surroundings), None)
 
 
-def _from_host(host: str, default: str | None) -> Target:
+def _from_host(host: str, surroundings: Surroundings) -> Target:
+    default = surroundings.variable(DEFAULT_VERSION_HOSTNAME)
     if default is None:
         return UNKNOWN_APP_VERSION
     # The reference tests the suffix alone, without the dot: 'badexample.com' is version 'ba' of 'example.com'.
