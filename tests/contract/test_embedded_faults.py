@@ -19,6 +19,7 @@ from gae_broker.errors import (
     PublishRejectedError,
     SettingsError,
     StorageError,
+    TransientError,
 )
 from gae_broker.ports import CheckStatus, Sink
 from gae_broker.testing.contracts.broker_bench import RealClock, eventually
@@ -201,6 +202,34 @@ def test_a_full_disk_refuses_and_works_when_there_is_room(small_disk) -> None:
     broker.close()
 
 
+def test_a_disk_filled_by_the_log_of_changes_alone_is_healed_by_the_next_call(small_disk) -> None:
+    broker = opened_at(small_disk / "tasks.db")
+    assert publish(broker, *(message(number, b"x" * 20_000) for number in range(900, 915))) == [None] * 15
+    broker.close()  # what is in the log moves to the database, which then has room for itself
+    broker = opened_at(small_disk / "tasks.db")
+    broker.ack(broker.get(Kind.PULL, "q", 15))
+    refused: list[Exception] = []
+
+    def twice(call):
+        try:
+            return call()
+        except TransientError as exc:
+            refused.append(exc)
+            return call()
+
+    def publish_one(one: Message) -> None:
+        (outcome,) = publish(broker, one)
+        if outcome:
+            raise outcome
+
+    for number in range(100):  # 4 MB of changes, though never more than 20 KB are stored
+        twice(lambda number=number: publish_one(message(number, b"x" * 20_000)))
+        taken = twice(lambda: broker.get(Kind.PULL, "q", 1))
+        twice(lambda taken=taken: broker.ack(taken))
+    assert refused
+    broker.close()
+
+
 def test_a_subscription_outlives_a_lock_longer_than_its_patience(path, opened) -> None:
     delivered, lost = [], []
     opened.subscribe("default", Sink(delivered.extend, lambda _: None, lost.append)).demand(5)
@@ -305,4 +334,4 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk needs root")
     (disk / "ballast").write_bytes(os.urandom(1_000_000))
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)  # lazy: a failed test leaves its file open

@@ -1,5 +1,6 @@
 """What subscriptions of the embedded broker promise beyond the contract: virtual time, batches, one thread."""
 
+import sqlite3
 import threading
 import time
 
@@ -155,3 +156,44 @@ def test_subscriptions_closed_while_messages_arrive_lose_none(broker) -> None:
     assert len(done) == 200
     assert broker.depth(Kind.PUSH, "default").ready == 0
     assert broker.depth(Kind.PUSH, "default").unacked == 0
+
+
+def test_a_demand_lowered_while_messages_are_being_taken_holds(broker, clock, monkeypatch) -> None:
+    told = Told()
+    subscription = broker.subscribe("default", told.sink)
+    eventually(lambda: told.owned, "ownership")
+    stored(broker, *(message(number) for number in range(10)))
+    claim = broker._assembled.claiming.claim
+
+    def claim_late(*args):
+        taken = claim(*args)
+        subscription.demand(2)
+        return taken
+
+    monkeypatch.setattr(broker._assembled.claiming, "claim", claim_late)
+    subscription.demand(10)
+    eventually(lambda: told.batches, "a batch")
+    assert told.batches == [["t000", "t001"]]
+    eventually(lambda: broker.depth(Kind.PUSH, "default").ready == 8, "the others to be given back")
+
+
+def test_who_was_superseded_takes_nothing_more(tmp_path, clock) -> None:
+    path = tmp_path / "tasks.db"
+    broker = open_broker(f"embedded:///{path}", clock=clock)
+    broker.declare([Queue("default")])
+    told = Told()
+    broker.subscribe("default", told.sink).demand(10)
+    eventually(lambda: told.owned == [True], "ownership")
+    successor = sqlite3.connect(path, isolation_level=None)
+    successor.executescript(
+        "BEGIN IMMEDIATE; UPDATE broker_owners SET token = 1;"
+        "INSERT INTO broker_messages (queue_id, due_us, key, copy_id, meta, body)"
+        " SELECT id, 0, 'k', 'c', '', x'' FROM broker_queues WHERE kind = 'push'; COMMIT"
+    )
+    eventually(lambda: told.owned == [True, False], "the loss of ownership to be told")
+    assert not told.batches
+    successor.execute("DELETE FROM broker_owners")
+    successor.close()
+    eventually(lambda: told.batches == [["k"]], "the message, owner again")
+    assert told.owned == [True, False, True]
+    broker.close()

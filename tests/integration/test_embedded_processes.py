@@ -2,10 +2,12 @@
 
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         self.lines: list[str] = []
@@ -43,7 +46,8 @@ class Process:
         return [word for line in list(self.lines) for word in line.split()]
 
     def kill(self) -> None:
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # its forked children too
         self.wait()
 
     def wait(self) -> int:

@@ -116,7 +116,7 @@ class Connections:
     # ------------------------------------------------------------------------------------------ fork
 
     def hold_still(self, wait_s: float) -> bool:
-        """Before a fork: let no transaction be under way, and close the file; whether `go_on` must follow.
+        """Before a fork: let nothing be under way, and close the file; whether `go_on` must follow.
 
         SQLite keeps its view of the file's locks in the process's memory, which a child inherits: with a
         transaction under way in the parent, the child would wait for its end for ever, and with the file open
@@ -124,11 +124,13 @@ class Connections:
         """
         if self.path is None or not self._lock.acquire(timeout=wait_s):
             return False
+        self._readers.hold_still(wait_s)
         self._drop()
         return True
 
     def go_on(self) -> None:
         """In the parent, after the fork that `hold_still` prepared."""
+        self._readers.go_on()
         self._lock.release()
 
     def abandon(self) -> None:

@@ -19,16 +19,19 @@ class Queues:
         self._ids: dict[tuple[str, str], int] = {}
 
     def declare(self, queues: Iterable[Queue]) -> None:
-        """Make the queues exist, each with its dead letters' queue."""
+        """Make the queues exist, each with its dead letters' queue; writes only what is new."""
+        wanted = {queue.name: Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH for queue in queues}
+        known = self.known()
+        new = {name: kind for name, kind in wanted.items() if known.get(name) is not kind}
+        if not new:
+            return
         with self._connections.writing() as connection:
-            for queue in queues:
-                kind = Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH
-                connection.execute("UPDATE broker_queues SET current = 0 WHERE name = ?", (queue.name,))
-                connection.executemany(
-                    "INSERT INTO broker_queues (kind, name, current) VALUES (?, ?, ?)"
-                    " ON CONFLICT (kind, name) DO UPDATE SET current = excluded.current",
-                    [(kind.value, queue.name, 1), (Kind.DEAD.value, queue.name, 0)],
-                )
+            connection.executemany("UPDATE broker_queues SET current = 0 WHERE name = ?", [(name,) for name in new])
+            connection.executemany(
+                "INSERT INTO broker_queues (kind, name, current) VALUES (?, ?, ?)"
+                " ON CONFLICT (kind, name) DO UPDATE SET current = excluded.current",
+                [row for name, kind in new.items() for row in ((str(kind), name, 1), (str(Kind.DEAD), name, 0))],
+            )
 
     def known(self) -> Mapping[str, Kind]:
         """Every queue by name, with the kind it was last declared as."""
