@@ -1,0 +1,77 @@
+"""What the engine needs of the world, as Protocols with numbered obligations.
+
+A broker adapter knows messages, a ledger adapter knows rows and compare-and-swap; neither knows App Engine.
+All calls are synchronous and may come from any thread at the same time. Times are integer microseconds since
+the epoch (``_us``), durations for waiting are float seconds (``_s``). Every failure of the world surfaces as an
+exception of `gae_broker.errors`; a driver's exception never leaves an adapter.
+
+The contract suites in ``gae_broker.testing.contracts`` test each obligation against every adapter.
+"""
+
+from gae_broker.domain.message import Message
+from gae_broker.ports.broker import (
+    Broker,
+    Browser,
+    Consumer,
+    Declarer,
+    Delivery,
+    Depth,
+    Publisher,
+    Puller,
+    Sink,
+    Subscription,
+)
+from gae_broker.ports.ledger import (
+    Claim,
+    ClaimOutcome,
+    ClaimResult,
+    Control,
+    Controls,
+    Deletion,
+    Fact,
+    Facts,
+    Held,
+    HeldTasks,
+    Ledger,
+    Move,
+    Payloads,
+    Report,
+    State,
+)
+from gae_broker.ports.world import (
+    Check,
+    CheckStatus,
+    Clock,
+)
+
+__all__ = [
+    "Broker",
+    "Browser",
+    "Check",
+    "CheckStatus",
+    "Claim",
+    "ClaimOutcome",
+    "ClaimResult",
+    "Clock",
+    "Consumer",
+    "Control",
+    "Controls",
+    "Declarer",
+    "Deletion",
+    "Delivery",
+    "Depth",
+    "Fact",
+    "Facts",
+    "Held",
+    "HeldTasks",
+    "Ledger",
+    "Message",
+    "Move",
+    "Payloads",
+    "Publisher",
+    "Puller",
+    "Report",
+    "Sink",
+    "State",
+    "Subscription",
+]

@@ -1,0 +1,161 @@
+"""What the engine needs of a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gae_broker.domain.message import Message
+from gae_broker.domain.queue import Queue
+from gae_broker.domain.task import Kind
+from gae_broker.ports.world import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message in a worker's hands, until it is acked or returned.
+
+    Attributes:
+        message: what was published.
+        delivery_count: how often it was delivered before and came back because its receiver vanished.
+        receipt: the adapter's own, to ack or return it by.
+    """
+
+    message: Message
+    delivery_count: int
+    receipt: object
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a queue holds: ``ready`` and due, ``delayed`` (parked leases included), ``unacked`` in workers' hands.
+
+    ``oldest_due_us`` is the smallest due time of all, ``None`` where the queue is empty or it cannot be known.
+    """
+
+    ready: int
+    delayed: int
+    unacked: int
+    oldest_due_us: int | None
+
+
+class Publisher(Protocol):
+    """Puts messages into queues."""
+
+    def publish(self, messages: Sequence[Message], deadline_s: float) -> list[Exception | None]:
+        """Publish a batch and wait until the broker has taken charge of each message.
+
+        1. ``None`` at a message's place means it is stored durably: it survives kill -9 of every process here.
+        2. An exception at its place means it is not known to be stored: `UnknownQueueError` (no such queue: not
+           stored), `PublishRejectedError` (refused: not stored), `BrokerUnavailableError`, `BrokerBlockedError`
+           or `ConfirmTimeoutError` (it may be stored). The others of the batch are not affected.
+        3. It returns within ``deadline_s`` plus a second, whatever happens to the broker.
+        4. Publishing the same copy_id again may store a second copy, or replace the first.
+        5. A message is not delivered before its ``due_us``.
+        """
+
+
+class Puller(Protocol):
+    """Takes messages out of queues one batch at a time; any number of processes may."""
+
+    def get(self, kind: Kind, queue: str, limit: int) -> list[Delivery]:
+        """Take up to ``limit`` messages that are due, without waiting for any, smallest (due, key) first.
+
+        1. A message is in one receiver's hands at a time, until it is acked or returned.
+        2. If the receiver's process ends first, it comes back, with ``delivery_count`` one higher.
+        3. `UnknownQueueError` where there is no such queue.
+        """
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Remove delivered messages for good. Acking one that came back or is gone already does nothing."""
+
+    def restore(self, deliveries: Sequence[Delivery]) -> None:
+        """Return messages undone, to their place; ``delivery_count`` does not rise where the broker can help it."""
+
+
+class Subscription(Protocol):
+    """One consumer of one push queue."""
+
+    def demand(self, count: int) -> None:
+        """Be ready for ``count`` deliveries from now on, in place of what was asked before.
+
+        1. Each delivery lowers it by one; at zero nothing more is delivered until the next call.
+        2. Messages come in batches as large as what is due, as soon as they are due.
+        """
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """As `Puller.ack`."""
+
+    def restore(self, deliveries: Sequence[Delivery]) -> None:
+        """As `Puller.restore`."""
+
+    def close(self) -> None:
+        """Stop delivering; what is unacked comes back, another subscription takes over. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where a subscription's events go; called from the adapter's thread, so each must return at once.
+
+    Attributes:
+        deliver: a batch of messages.
+        owned: this subscription became the queue's active one (``True``), or ceased to be (``False``).
+        lost: the subscription ended by itself; what is unacked comes back, nothing more will be called.
+    """
+
+    deliver: Callable[[list[Delivery]], None]
+    owned: Callable[[bool], None]
+    lost: Callable[[Exception], None]
+
+
+class Consumer(Protocol):
+    """Delivers push queues to one active consumer at a time."""
+
+    def subscribe(self, queue: str, sink: Sink) -> Subscription:
+        """Take part in consuming a push queue.
+
+        1. Of all subscriptions to a queue, in all processes, one is active; the others wait and one of them
+           takes over within 15 seconds when the active one's process ends, and soon when it is closed.
+        2. An active subscription that its process kept from working so long that another took over learns of
+           it by ``owned(False)``; what it holds comes back elsewhere.
+        """
+
+
+class Browser(Protocol):
+    """Looks into queues without taking anything; what a broker cannot know it says by its return value."""
+
+    def find(self, kind: Kind, queue: str, keys: Sequence[str]) -> Mapping[str, list[Message]] | None:
+        """The stored messages of these keys, those in workers' hands included; ``None``: cannot be looked up."""
+
+    def browse(self, kind: Kind, queue: str, limit: int, after: tuple[int, str] | None) -> list[Message] | None:
+        """Up to ``limit`` messages in (due, key) order behind ``after``; ``None``: cannot be listed."""
+
+    def discard(self, kind: Kind, queue: str, copy_ids: Sequence[str]) -> int:
+        """Remove these messages where the broker can, in whosever hands they are; how many it removed."""
+
+    def depth(self, kind: Kind, queue: str) -> Depth:
+        """How much the queue holds. `UnknownQueueError` where there is no such queue."""
+
+    def purge(self, kind: Kind, queue: str) -> int:
+        """Remove what can be removed of what is not in a worker's hands; how many it removed."""
+
+
+class Declarer(Protocol):
+    """Makes queues exist."""
+
+    def declare(self, queues: Iterable[Queue]) -> None:
+        """Make sure that these queues exist; idempotent, removes nothing, keeps every task."""
+
+    def known_queues(self) -> Mapping[str, Kind]:
+        """The queues that exist in the broker, configured now or not."""
+
+
+class Broker(Publisher, Puller, Consumer, Browser, Declarer, Protocol):
+    """All that the engine needs of a broker; an adapter class implements it."""
+
+    def check(self) -> list[Check]:
+        """Look at the broker's health; never raises for what it finds."""
+
+    def close(self) -> None:
+        """Release everything; unacked messages come back. Idempotent."""
