@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from gae_broker import deferred, taskqueue
 from gae_broker.domain.task import Kind
 from gae_broker.engine import runtime as runtimes
-from gae_broker.errors import ConfigurationError, UnknownQueueError
+from gae_broker.errors import BrokerUnavailableError, ConfigurationError, UnknownQueueError
+from gae_broker.ports import Broker, Message
+from gae_broker.testing.applications import InProcess
 from gae_broker.testing.bench import TaskBench
-from gae_broker.testing.running import EndlessTasksError
+from gae_broker.testing.running import EndlessTasksError, TaskRunner
 
 QUEUES = {
     "mail": {"rate": "1/h", "retry_parameters": {"task_retry_limit": 2, "min_backoff_seconds": 10}},
@@ -344,3 +347,29 @@ def test_asynchronous_calls_reach_the_bench(bench: TaskBench) -> None:
     rpcs = [taskqueue.Task(url=f"/{number}").add_async() for number in range(20)]
     assert [rpc.get_result().was_enqueued for rpc in rpcs] == [True] * 20
     assert len(bench.list()) == 20
+
+
+class Unreachable:
+    """A broker that takes no messages; all else is the real one's."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def publish(self, messages: Sequence[Message], deadline_s: float) -> list[Exception | None]:
+        return [BrokerUnavailableError(f"not reached within {deadline_s} s")] * len(messages)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._broker, name)
+
+
+def test_a_retry_that_cannot_be_stored_leaves_the_task_in_its_queue(bench: TaskBench, app: App) -> None:
+    app.answers["/a"] = [500]
+    taskqueue.add(url="/a")
+    taskqueue.add(url="/b")
+    broker = bench.runtime.broker
+    bench.runtime.broker = cast("Broker", Unreachable(broker))
+    runner = TaskRunner(bench.runtime, bench.clock, InProcess(bench.clock, app, {}))
+    with pytest.raises(BrokerUnavailableError):
+        runner.run_pending()
+    bench.runtime.broker = broker
+    assert [run.url for run in bench.run_pending()] == ["/a", "/b"]

@@ -15,6 +15,8 @@ import pytest
 from gae_broker import taskqueue
 from gae_broker.testing.stub import TaskQueueServiceStub
 
+NO_RETRY = taskqueue.TaskRetryOptions(task_retry_limit=0)
+
 YAML = """\
 queue:
 - name: mail
@@ -270,6 +272,28 @@ class TestAutoRunning:
             assert ran.wait(60)
         finally:
             stub.close()
+
+    def test_what_a_handler_raises_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        ran = threading.Event()
+
+        def app(environ, start_response):  # type: ignore[no-untyped-def]
+            raise LookupError("no such order")
+
+        stub = TaskQueueServiceStub(app=app)
+        stub.bench.install()
+        try:
+            taskqueue.add(url="/a", name="broken", countdown=-1, retry_options=NO_RETRY)
+            taskqueue.add(url="/b", name="broken-too", retry_options=NO_RETRY)
+            stub.EnableAutoTaskRunning()
+            for _ in range(600):
+                if not stub.get_filtered_tasks():
+                    break
+                ran.wait(0.1)
+        finally:
+            stub.close()
+        logged = [record for record in caplog.records if record.exc_info]
+        assert ["broken" in record.getMessage() for record in logged] == [True, True]
+        assert "no such order" in caplog.text
 
     def test_no_task_runs_after_shutdown(self) -> None:
         ran = threading.Event()
