@@ -32,10 +32,7 @@ QUEUES = "queue:\n- name: default\n- name: other\n- name: inbox\n  mode: pull\n"
         (["queues", "pause"], {}, 2),
         (["queues", "list"], {"GAE_BROKER_LEDGER": "postgresql://user:hunter2@127.0.0.1:1/none"}, 3),
         (["queues", "list"], {"GAE_BROKER_URL": "nonsense"}, 4),
-        (["dispatch"], {}, 4),
         (["dispatch", "--target", "no_such_module:app"], {}, 4),
-        (["dispatch", "--target", "http://localhost:1", "--queues", "nope"], {}, 1),
-        (["dispatch", "--target", "http://localhost:1", "--queues", "inbox"], {}, 1),
     ],
 )
 def test_exit_codes(gae_broker, words: list[str], variables: dict[str, str], code: int) -> None:

@@ -151,7 +151,7 @@ class Document:
             node: the value.
             key: its key, as errors print it.
             expected: what errors say was expected.
-            plain: warn of values that YAML does not take for text.
+            plain: warn of values that YAML does not take for text; else numbers may stand there too.
         """
         value = self.scalar(node, key, expected)
         if isinstance(value, str):
@@ -161,8 +161,9 @@ class Document:
             return value.removesuffix("\n")
         if plain:
             self.warn(node, key, f"{node.value} is not text to YAML and is read as '{value}'; put it in quotes")
-        # A whole number written as 0.0 is what JSON Schema takes for an integer.
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        elif isinstance(value, float) and value.is_integer():
+            return str(int(value))  # 0.0 is what JSON Schema takes for an integer
+        return str(value)
 
 
 def describe(node: yaml.Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import yaml
 
@@ -10,6 +11,7 @@ from gae_broker.domain.queue_yaml.document import Document
 from gae_broker.domain.queue_yaml.values import unexpected
 from gae_broker.errors import QueueYamlError
 
+_EXPONENT = re.compile(r"[0-9]+(\.[0-9]*)?[eE]\+?[0-9]{1,3}")
 WHOLE = "a whole number"
 SECONDS = "a number of seconds"
 
@@ -20,14 +22,16 @@ def whole(document: Document, node: yaml.Node, key: str) -> int:
     Raises:
         QueueYamlError: not a number.
     """
-    value = document.scalar(node, key, WHOLE)
+    written = value = document.scalar(node, key, WHOLE)
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        value = float(value)  # App Engine reads 1e3 as a number, which YAML 1.1 does not
     try:
         number = int(value) if isinstance(value, str | int | float) else None
     except (ValueError, OverflowError):
         number = None
     if number is None:
         raise _error(document, node, key, WHOLE)
-    if isinstance(value, bool) or value != number:
+    if isinstance(written, bool) or written != number:
         _note(document, node, key, str(number))
     return number
 
