@@ -124,8 +124,8 @@ def test_pages_overwritten_while_closed_are_reported_with_the_file(path) -> None
     fill(broker)
     broker.close()
     overwrite(path)
-    with pytest.raises(StorageError, match=str(path)):
-        use_all_of(open_broker(f"embedded:///{path}", clock=CLOCK))
+    with pytest.raises(StorageError, match=str(path)):  # at opening or at use
+        close_after(open_broker(f"embedded:///{path}", clock=CLOCK), use_all_of)
 
 
 def test_pages_overwritten_while_open_are_reported_and_a_restored_file_works_again(path, opened, tmp_path) -> None:
@@ -283,6 +283,13 @@ def use_all_of(broker) -> None:
     """Touch every page of every queue; the messages stay."""
     broker.browse(Kind.PULL, "q", 10**6, None)
     broker.restore(broker.get(Kind.PULL, "q", 10**6))
+
+
+def close_after(broker, use) -> None:
+    try:
+        use(broker)
+    finally:
+        broker.close()
 
 
 def change(path: Path, statement: str) -> None:

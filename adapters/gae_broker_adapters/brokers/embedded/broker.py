@@ -50,7 +50,11 @@ class EmbeddedBroker:
         self._clock = clock
         self._assembled = _Parts(path, clock)
         self._closed = False
-        schema.prepare(self._assembled.connections)
+        try:
+            schema.prepare(self._assembled.connections)
+        except BaseException:
+            self._assembled.connections.close()
+            raise
         forks.watch(self)
 
     @property
