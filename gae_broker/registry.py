@@ -102,6 +102,9 @@ def load(group: str, url: str) -> object:
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise SettingsError(f"{role} URL {mask(url)!r} has no scheme, expected one like {_examples(group)}")
+    own = _TABLES[group].get(scheme)
+    if own is not None:  # without a look at every installed distribution, which takes longer than opening
+        return _resolve(own, f"{role} adapter for '{scheme}://'")
     known = {adapter.scheme: adapter.reference for adapter in adapters() if adapter.role == role}
     reference = known.get(scheme) or known.get(scheme.partition("+")[0])
     if reference is None:
