@@ -149,10 +149,10 @@ DIFFERENCES = (
     ),
     Difference(
         "target-host",
-        "the Host of a task that names a target",
-        "The stub sends the task's Host to its one server; here the request goes to the server configured for the "
-        "target, with that server's Host.",
-        "Behind a name-based proxy the App Engine host name would lead nowhere.",
+        "where a task runs that names a target",
+        "The stub knows a target by the task's Host alone, and sends that Host to its one server; here the target is "
+        "kept with the task, and the request goes to the server configured for it, with that server's Host.",
+        "Outside of App Engine there is no host name to make of a target, and none that leads there.",
     ),
     Difference(
         "queue-yaml-errors",
@@ -163,9 +163,9 @@ DIFFERENCES = (
     ),
     Difference(
         "queue-yaml-reading",
-        "queue.yaml: a file that is no mapping, `bucket_size: 1e2`, `task_age_limit: 0.1s`",
-        "The first is taken for an empty configuration there, and is refused here; the second is 100 there, and "
-        "refused here; the third is refused there, and one second here.",
+        "queue.yaml: a file that is no mapping, `task_age_limit: 0.1s`",
+        "The first is taken for an empty configuration there, and is refused here; the second is refused there, and "
+        "one second here.",
         "Nothing in the file is silently ignored.",
     ),
     Difference(

@@ -102,15 +102,25 @@ class Dispatcher:
                 "method": request["method"],
                 "url": request["relative_url"],
                 "headers": sorted(
-                    [name.lower(), value or ""]
+                    [name.lower(), _comparable(name.lower(), value or "")]
                     for name, value in request["headers"]
                     if self.show_all or name.lower() not in HEADERS_OF_ONE_SIDE
                 ),
                 "body": describe(request["body"] or b""),
-                "target": [request["module_name"], request["version"], request["instance_id"]],
+                "target": self._target(request["module_name"], request["version"], request["instance_id"]),
             },
         )
         return types.SimpleNamespace(status=self.statuses.pop(0) if self.statuses else 200)
+
+    @staticmethod
+    def _target(*names: str | None) -> list[str | None]:
+        """Module, version and instance; the module ``default`` is what no name means."""
+        return [None, None, None] if names == ("default", None, None) else list(names)
+
+
+def _comparable(header: str, value: str) -> str:
+    """A header's value; an eta to the millisecond, because App Engine's library truncates where we round."""
+    return f"{float(value):.3f}" if header == "x-appengine-tasketa" else value
 
 
 class Side(Protocol):

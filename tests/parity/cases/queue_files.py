@@ -164,7 +164,6 @@ def _table(where: str, table: dict[str, list[str]], frame: str, marks: dict[str,
 
 _ENTRY = "queue:\n- name: a\n  KEY: VALUE\n"
 MARKS = {
-    "bucket_size: 1e2": "queue-yaml-reading",
     "task_age_limit: 0.1s": "queue-yaml-reading",
     "text": "queue-yaml-reading",
     "a number": "queue-yaml-reading",

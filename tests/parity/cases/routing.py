@@ -112,7 +112,14 @@ _ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     },
 }
 
+_WHERE_THEY_RUN = table("""
+# a target reaches the dispatcher even where no Host can be made of it
+add(url='/a', target='v1').headers
+[r['target'] for r in run()]    #! target-host
+""")
+
 CASES: list[Case] = [
+    *_WHERE_THEY_RUN,
     *_RETRY_OPTIONS,
     *(
         Case(f"{case.name}, {where}", case.lines, environment=environment)
