@@ -153,3 +153,17 @@ def test_threads_that_lease_at_the_same_time_share_the_tasks(world):
     flat = [name for got in leased for name in got]
     assert len(flat) == len(set(flat))
     assert set(flat) == expected
+
+
+def test_a_copy_that_a_failed_lease_left_behind_takes_no_place(world):
+    """Its twin has no row either, so both look valid until one of them is leased."""
+    twin = world.put()
+    world.clock.advance(1)
+    with pytest.raises(errors.LedgerUnavailableError):
+        broken(world, ledger=Down(world.ledger, LEDGER, "advance")).lease(seconds=0)
+    other = world.put(eta_s=1)
+    assert world.stored() == 3
+    world.clock.advance(2)
+    assert names(world.lease(2)) == [twin, other]
+    assert world.lease() == []
+    assert world.stored() == 2

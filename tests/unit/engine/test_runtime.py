@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 import pytest
@@ -162,24 +163,27 @@ def test_a_forked_child_opens_its_own_runtime_and_leaves_the_parent_s_open(envir
 
 @FORKS
 def test_a_fork_while_another_thread_is_opening_does_not_leave_the_child_locked(environment):
+    children = []
+    ended = threading.Event()
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            try:
+                add(runtimes.current(), "n")
+            finally:
+                os._exit(0)
+        children.append(pid)
+        os.waitpid(pid, 0)
+        ended.set()
+
     with runtimes._slot.lock:
-        held = threading.Event()
-        done = threading.Event()
-
-        def fork():
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    add(runtimes.current(), "n")
-                finally:
-                    os._exit(0)
-            os.waitpid(pid, 0)
-            done.set()
-
         runtimes._slot.watch_forks()
         thread = threading.Thread(target=fork)
         thread.start()
-        held.set()
-        thread.join(30)
-        assert done.is_set(), "the child waits for a lock that its parent holds"
+        in_time = ended.wait(60)
+        if not in_time:
+            os.kill(children[0], signal.SIGKILL)
+        thread.join()
+    assert in_time, "the child waits for a lock that its parent holds"
     assert runtimes.current().statistician.fetch("pull").tasks == 1
