@@ -74,14 +74,17 @@ class Attempt:
 class Settled:
     """What became of one attempt.
 
-    ``error`` is ``None`` once it is settled; otherwise the broker still holds the delivery as unacked: settle it
-    again, or restore it, in which case the task runs again.
+    Attributes:
+        error: ``None`` once it is settled; otherwise the broker still holds the delivery as unacked.
+        is_recorded: whether what follows from the attempt is stored, so that only the ack is missing: call
+            `Deliverer.ack`. Otherwise settle it again, or restore it, in which case the task runs again.
     """
 
     attempt: Attempt
     outcome: Outcome
     conclusion: Conclusion
     error: Exception | None
+    is_recorded: bool
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class _Plan:
     dead: Message | None = None
     finish: tuple[str, str] | None = None
     error: Exception | None = None
+    is_recorded: bool = False
 
 
 class Deliverer:
@@ -151,9 +155,17 @@ class Deliverer:
         plans = [_plan(attempt, conclusion) for (attempt, _), conclusion in zip(attempts, conclusions, strict=True)]
         self._carry_out(queue.name, plans)
         return [
-            Settled(attempt, outcome, conclusion, plan.error)
+            Settled(attempt, outcome, conclusion, plan.error, plan.is_recorded)
             for (attempt, outcome), conclusion, plan in zip(attempts, conclusions, plans, strict=True)
         ]
+
+    def ack(self, settled: Sequence[Settled]) -> None:
+        """Ack attempts that are recorded.
+
+        Raises:
+            Error: the broker did not take the acks.
+        """
+        self._hands.ack([one.attempt.delivery for one in settled])
 
     def _admit_one(
         self,
@@ -195,6 +207,8 @@ class Deliverer:
         self._bury([plan for plan in plans if plan.dead is not None])
         self._finish(queue, [plan for plan in plans if plan.finish is not None and plan.error is None])
         concluded = [plan for plan in plans if plan.error is None]
+        for plan in concluded:
+            plan.is_recorded = True
         if concluded:
             with _failing(concluded):
                 self._hands.ack([plan.delivery for plan in concluded])

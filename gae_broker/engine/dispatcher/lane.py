@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TypeVar
@@ -10,7 +11,6 @@ from typing import TypeVar
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.queue import Queue
 from gae_broker.engine.delivery import Attempt, Deliverer, Settled
-from gae_broker.engine.dispatcher.events import event_of
 from gae_broker.engine.dispatcher.settler import Settler
 from gae_broker.engine.dispatcher.surroundings import QueueState, Surroundings, monotonic_us
 from gae_broker.engine.targets.failures import unanswered
@@ -23,6 +23,7 @@ _MOST_AT_ONCE = 1000
 _LONGEST_WAIT_S = 1.0
 _US = 1_000_000
 
+_log = logging.getLogger("gae_broker.dispatch")
 T = TypeVar("T")
 
 
@@ -199,9 +200,10 @@ class Lane:
 
     def _delivered(self, batch: list[Delivery]) -> None:
         self._asked = max(self._asked - len(batch), 0)
+        slots = max(self.queue.max_concurrent - self._state.in_hand, 0)
         self._hold(len(batch))
         # Asked for less meanwhile (a pause, a lower rate), or not the owner any more: what is too much goes back.
-        count = self._state.pacer.take(len(batch), monotonic_us()) if self._is_running else 0
+        count = self._state.pacer.take(min(len(batch), slots), monotonic_us()) if self._is_running else 0
         if self._settler is not None and batch[count:]:
             self._settler.restore(batch[count:])
         if count:
@@ -214,7 +216,10 @@ class Lane:
         deliverer, queue, control = self._deliverer, self.queue, self._control
         try:
             attempts = await self.off_loop(lambda: deliverer.admit(queue, batch, control))
-        except Error as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, these deliveries must not be forgotten
+            if not isinstance(exc, Error):
+                _log.error("deliveries of queue %s could not be admitted", queue.name, exc_info=exc)
+                await asyncio.sleep(_LONGEST_WAIT_S)
             self.failed(exc)
             self._state.pacer.give_back(len(batch), monotonic_us())
             self._settler.restore(batch)
@@ -248,6 +253,8 @@ class Lane:
         if outcome is None:
             self._state.pacer.give_back(1, monotonic_us())
             self._settler.restore([attempt.delivery])
+            if self._asked:
+                self._demand(0)  # asked for when the target had more room; once this is back, ask for what it has now
         else:
             self._state.pacer.finished(outcome.status, monotonic_us())
             self._settler.settle(attempt, outcome)
@@ -264,7 +271,7 @@ class Lane:
             self._around.broker.worked()
         self._hold(-len(batch))
         for settled in batch:
-            self._around.observer.attempted(event_of(settled))
+            self._around.tell(settled)
         self.ask()
 
     def returned(self, count: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from gae_broker.domain.attempt import Outcome
@@ -18,11 +19,16 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 _PATIENCE_S = 5.0
 
+_log = logging.getLogger("gae_broker.dispatch")
 T = TypeVar("T")
 
 
 class Desk(Protocol):
     """Whoever the settler works for."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the subscription ended by itself."""
 
     @property
     def queue(self) -> Queue:
@@ -53,6 +59,7 @@ class Settler:
         self._deliverer = deliverer
         self._hands = hands
         self._ended: list[tuple[Attempt, Outcome]] = []
+        self._recorded: list[Settled] = []
         self._undone: list[Delivery] = []
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -82,36 +89,70 @@ class Settler:
     async def _work(self) -> None:
         await asyncio.sleep(0)  # lets those that ended together gather
         pause_s = _FIRST_PAUSE_S
-        while (self._ended or self._undone) and not self._stopping.is_set():
-            if await self._settle_batch() and await self._restore_batch():
+        while (self._ended or self._recorded or self._undone) and not self._stopping.is_set():
+            steps = (self._settle_batch, self._ack_batch, self._restore_batch)
+            # Each by itself: what one of them cannot do must not hold up the others.
+            if all([await self._try(step) for step in steps]):
                 pause_s = _FIRST_PAUSE_S
+            elif self._desk.is_lost:
+                self._drop()
             else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _settle_batch(self) -> bool:
+    async def _try(self, step: Callable[[], Awaitable[Exception | None]]) -> bool:
+        """Do a step; whether it went well."""
+        error = await step()
+        if error is None:
+            return True
+        if not isinstance(error, Error):
+            _log.error("a step of settling failed and is tried again", exc_info=error)
+        self._desk.failed(error)
+        return False
+
+    async def _settle_batch(self) -> Exception | None:
         batch, self._ended = self._ended[:_BATCH], self._ended[_BATCH:]
         if not batch:
-            return True
+            return None
         queue = self._desk.queue
-        results = await self._desk.off_loop(lambda: self._deliverer.settle(queue, batch))
+        try:
+            results = await self._desk.off_loop(lambda: self._deliverer.settle(queue, batch))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, these attempts were made and must not be forgotten
+            self._ended.extend(batch)
+            return exc
         failed = [result for result in results if result.error is not None]
-        self._ended.extend((result.attempt, result.outcome) for result in failed)
+        self._recorded.extend(result for result in failed if result.is_recorded)
+        self._ended.extend((result.attempt, result.outcome) for result in failed if not result.is_recorded)
         self._desk.settled([result for result in results if result.error is None])
-        for result in failed[:1]:
-            self._desk.failed(result.error or Error())
-        return not failed
+        return failed[0].error if failed else None
 
-    async def _restore_batch(self) -> bool:
+    async def _ack_batch(self) -> Exception | None:
+        batch, self._recorded = self._recorded, []
+        if not batch:
+            return None
+        try:
+            await self._desk.off_loop(lambda: self._deliverer.ack(batch))
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._recorded.extend(batch)
+            return exc
+        self._desk.settled(batch)
+        return None
+
+    async def _restore_batch(self) -> Exception | None:
         batch, self._undone = self._undone, []
         if not batch:
-            return True
+            return None
         try:
             await self._desk.off_loop(lambda: self._hands.restore(batch))
-        except Error as exc:
+        except Exception as exc:  # noqa: BLE001 - as above
             self._undone.extend(batch)
-            self._desk.failed(exc)
-            return False
+            return exc
         self._desk.returned(len(batch))
-        return True
+        return None
+
+    def _drop(self) -> None:
+        """The subscription is gone, so nothing of it can be acked any more: the broker has everything back."""
+        count = len(self._ended) + len(self._recorded) + len(self._undone)
+        self._ended, self._recorded, self._undone = [], [], []
+        self._desk.returned(count)

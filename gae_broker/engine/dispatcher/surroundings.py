@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -10,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gae_broker.domain.queue import Queue
+from gae_broker.engine.delivery import Settled
 from gae_broker.engine.dispatcher.condition import Condition
-from gae_broker.engine.dispatcher.events import Observer
+from gae_broker.engine.dispatcher.events import Observer, event_of
 from gae_broker.engine.dispatcher.pacer import Pacer
 from gae_broker.engine.runtime import Runtime
 from gae_broker.engine.targets.routing import Targets
 from gae_broker.errors import LedgerUnavailableError
 
+_log = logging.getLogger("gae_broker.dispatch")
 T = TypeVar("T")
 
 
@@ -69,3 +72,10 @@ class Surroundings:
     def failed(self, error: Exception) -> None:
         """Broker or ledger did not do their part."""
         (self.ledger if isinstance(error, LedgerUnavailableError) else self.broker).failed(error)
+
+    def tell(self, settled: Settled) -> None:
+        """Tell the observer; its faults are its own."""
+        try:
+            self.observer.attempted(event_of(settled))
+        except Exception:  # noqa: BLE001 - a log line or a metric is not worth a task
+            _log.exception("the observer failed")

@@ -7,6 +7,8 @@ AHEAD_S = 0.05
 
 _MOST_AHEAD = 512
 _WEIGHT = 0.05
+_SHORTEST_S = 1e-6
+_SLOW_S = 1.0
 
 
 class Gauge:
@@ -17,16 +19,24 @@ class Gauge:
     """
 
     def __init__(self) -> None:
-        self._mean_s = 1.0
+        self._mean_s = 0.0
 
     def observe(self, duration_s: float) -> None:
         """Take an attempt's duration into account; a long one at once, a short one by and by."""
-        if duration_s > self._mean_s:
+        if not self._mean_s:
+            self._mean_s = max(duration_s, _SHORTEST_S)
+        elif duration_s > self._mean_s:
             self._mean_s = min(duration_s, 2 * self._mean_s + AHEAD_S)
         else:
             self._mean_s += (duration_s - self._mean_s) * _WEIGHT
 
+    def stalled(self) -> None:
+        """Something waited in vain: handlers are slow now, whatever those before were."""
+        self._mean_s = max(self._mean_s, _SLOW_S)
+
     def depth(self, workers: int) -> int:
         """Attempts that so many workers can be given."""
-        ahead = int(workers * AHEAD_S / max(self._mean_s, 1e-6))
-        return max(workers, min(ahead, _MOST_AHEAD)) if workers > 0 else 0
+        if workers <= 0:
+            return 0
+        ahead = int(workers * AHEAD_S / max(self._mean_s, _SHORTEST_S)) if self._mean_s else 0
+        return max(workers, min(ahead, _MOST_AHEAD))

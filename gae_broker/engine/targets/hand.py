@@ -41,7 +41,9 @@ class Hand:
             job = self._jobs.pop(number, None)
             if job is None:
                 continue
-            if outcome is not None:
+            if outcome is None:
+                self._gauge.stalled()
+            else:
                 self._gauge.observe((outcome.ended_us - outcome.started_us) / _US)
             job.done(outcome)
         self.notify()

@@ -60,6 +60,12 @@ def test_fast_handlers_get_some_work_ahead_until_one_is_slow():
     assert fast.depth(8) == 8
 
 
+def test_what_waited_in_vain_ends_working_ahead():
+    fast = observed(*[0.0001] * 1000)
+    fast.stalled()
+    assert fast.depth(8) == 8
+
+
 def test_room_of_a_hand_and_who_waits_for_it():
     hand = Hand()
     ended = []
