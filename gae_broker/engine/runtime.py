@@ -120,7 +120,7 @@ class Runtime:
             clock=self.clock,
             stamps=stamps,
             namer=self.names,
-            storage=StorageGuard(self.catalog, (self.broker, self.ledger), self.clock),
+            storage=StorageGuard(self.catalog, self.broker, self.ledger),
             settings=self.settings,
         )
         self.leaser = Leaser(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Protocol, runtime_checkable
 
 from gae_broker.engine.catalog import Catalog
 from gae_broker.errors import PublishRejectedError
-from gae_broker.ports import Clock
 
 _log = logging.getLogger(__name__)
-_FRESH_US = 1_000_000
+_FRESH_S = 1.0
+_REST = 20
+"""Measuring may take a twentieth of the time, however much is stored."""
 
 
 @runtime_checkable
@@ -25,21 +27,21 @@ class Measurable(Protocol):
 class StorageGuard:
     """Refuses adds beyond the limit.
 
-    What is stored is measured at most once a second, and what this process adds meanwhile is counted on top; so
-    several processes together may exceed the limit by what they add within a second.
+    What is stored is measured about once a second, and before a refusal; what this process adds meanwhile is
+    counted on top. So several processes together may exceed the limit by what they add within a second.
 
     Args:
         catalog: knows the limit.
-        stores: the broker and the ledger; the limit is not kept, and a warning logged, where none can be measured.
-        clock: the time.
+        broker: the limit is not kept, and a warning logged, where it cannot be measured.
+        ledger: what it holds itself counts too.
     """
 
-    def __init__(self, catalog: Catalog, stores: tuple[object, ...], clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, broker: object, ledger: object) -> None:
         self._catalog = catalog
-        self._stores = stores
-        self._clock = clock
+        self._broker = broker
+        self._ledger = ledger
         self._lock = threading.Lock()
-        self._measured_us: int | None = None
+        self._fresh_until_s = 0.0
         self._bytes: int | None = None
         self._warned = False
 
@@ -48,12 +50,16 @@ class StorageGuard:
 
         Raises:
             PublishRejectedError: it would exceed the limit; nothing was stored.
+            TransientError: what is stored could not be measured.
         """
         limit = self._catalog.file.total_storage_limit
         if limit is None:
             return
         with self._lock:
-            stored = self._measure()
+            is_fresh = time.monotonic() < self._fresh_until_s
+            stored = self._bytes if is_fresh else self._measure()
+            if is_fresh and stored is not None and stored + tasks_bytes > limit:
+                stored = self._measure()  # tasks may have gone since
             if stored is None:
                 return
             if stored + tasks_bytes > limit:
@@ -64,14 +70,13 @@ class StorageGuard:
             self._bytes = stored + tasks_bytes
 
     def _measure(self) -> int | None:
-        now_us = self._clock.now_us()
-        if self._measured_us is not None and 0 <= now_us - self._measured_us < _FRESH_US:
-            return self._bytes
-        self._measured_us = now_us
-        figures = [store.stored_bytes() for store in self._stores if isinstance(store, Measurable)]
-        known = [figure for figure in figures if figure is not None]
-        self._bytes = sum(known) if known else None
-        if not known and not self._warned:
+        began_s = time.monotonic()
+        self._bytes = self._broker.stored_bytes() if isinstance(self._broker, Measurable) else None
+        if self._bytes is not None and isinstance(self._ledger, Measurable):
+            self._bytes += self._ledger.stored_bytes() or 0
+        if self._bytes is None and not self._warned:
             self._warned = True
             _log.warning("total_storage_limit is set in queue.yaml, but this broker cannot tell how much it stores")
+        now_s = time.monotonic()
+        self._fresh_until_s = now_s + max(_FRESH_S, _REST * (now_s - began_s))
         return self._bytes

@@ -10,7 +10,6 @@ from gae_broker.domain.retry import RetryParameters
 from gae_broker.domain.task import Content, Kind
 from gae_broker.engine import entry
 from gae_broker.engine.enqueue import MAX_ETA_US, NewTask
-from gae_broker.engine.storage import StorageGuard
 from gae_broker.ports import State
 from tests.unit.engine.doubles import Down, Passing, Refusing
 from tests.unit.engine.worlds import SETTINGS, START_US, S, World, pull_task, push_task
@@ -259,52 +258,3 @@ def test_claims_stay_while_the_broker_is_down(world):
     world.clock.advance(SETTINGS.claim_takeover_s + 1)
     assert failing.runtime.housekeeper.run_once().completed == 0
     assert world.runtime.housekeeper.run_once().completed == 1
-
-
-class Store:
-    """Something that knows how much it stores."""
-
-    def __init__(self, stored_bytes):
-        self.bytes = stored_bytes
-
-    def stored_bytes(self):
-        return self.bytes
-
-
-class Catalog:
-    """A catalog of which only the limit is asked."""
-
-    def __init__(self, limit):
-        self.file = type("File", (), {"total_storage_limit": limit})
-
-
-@pytest.mark.parametrize(
-    ("limit", "sizes", "added", "fits"),
-    [
-        (None, [10**12], 10**12, True),
-        (100, [60, 30], 10, True),
-        (100, [60, 30], 11, False),
-        (100, [None, 90], 11, False),
-        (100, [None, None], 10**12, True),
-        (100, [], 10**12, True),
-        (0, [0], 1, False),
-    ],
-)
-def test_total_storage_limit(clock, limit, sizes, added, fits):
-    guard = StorageGuard(Catalog(limit), (*map(Store, sizes), object()), clock)
-    if fits:
-        guard.require(added)
-    else:
-        with pytest.raises(errors.PublishRejectedError, match=f"{limit} bytes"):
-            guard.require(added)
-
-
-def test_what_is_added_counts_before_the_next_measurement(clock):
-    store = Store(0)
-    guard = StorageGuard(Catalog(100), (store,), clock)
-    guard.require(60)
-    with pytest.raises(errors.PublishRejectedError):
-        guard.require(60)
-    store.bytes = 10
-    clock.advance(1)
-    guard.require(60)

@@ -65,11 +65,20 @@ def queue_file(**options: object) -> QueueFile:
 class World:
     """One runtime, its clock, and the use cases in short."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, clock: StillClock, prefix: str = "") -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        clock: StillClock,
+        prefix: str = "",
+        queues: QueueFile | None = None,
+    ) -> None:
         self.clock = clock
         self.broker = broker
         self.ledger = ledger
-        self.runtime = Runtime(SETTINGS, broker, ledger, clock=clock, namer=CountingNamer(prefix), queues=queue_file())
+        self.runtime = Runtime(
+            SETTINGS, broker, ledger, clock=clock, namer=CountingNamer(prefix), queues=queues or queue_file()
+        )
 
     def add(self, *tasks: NewTask, queue: str = "pull", transactional: bool = False) -> list[Added]:
         return self.runtime.enqueuer.add(queue, tasks, transactional=transactional)

@@ -108,6 +108,10 @@ class EmbeddedBroker:
         """How much the queue holds, from counters."""
         return self._parts.browsing.depth(kind, queue)
 
+    def stored_bytes(self) -> int:
+        """Bytes of all stored payloads; lets queue.yaml's ``total_storage_limit`` be kept."""
+        return self._parts.browsing.stored_bytes()
+
     def purge(self, kind: Kind, queue: str) -> int:
         """Remove all that waits."""
         return self._parts.browsing.purge(kind, queue)
