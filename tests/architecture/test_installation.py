@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gae_broker import registry
+
 DATA_FILES = {"gae_broker/py.typed", "gae_broker_adapters/py.typed", "gae_broker/queue.schema.json"}
 
 # Adds a task to the embedded broker in memory and leases it: facade, engine, registry and both adapters at work.
@@ -93,8 +95,8 @@ def test_the_wheel_works_in_a_new_environment(installed: Path, tmp_path: Path):
     assert "site-packages" in core
     assert "site-packages" in adapters
     assert run([installed, "-c", ADAPTERS_RESOLVE], tmp_path).splitlines() == [
-        "gae_broker.brokers embedded",
-        "gae_broker.ledgers sqlite",
+        " ".join((registry.BROKER_GROUP, *sorted(registry.BROKERS))),
+        " ".join((registry.LEDGER_GROUP, *sorted(registry.LEDGERS))),
     ]
 
 
