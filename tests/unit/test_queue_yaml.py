@@ -87,6 +87,12 @@ def test_every_key_is_read() -> None:
     assert file.queues["default"] == Queue("default", deadline_us=120_000_000)
 
 
+def test_a_queue_keeps_the_additions_of_the_file_that_it_does_not_replace() -> None:
+    file = parse("x-gae-broker: {dispatch_deadline: 1h}\nqueue:\n- name: q\n  x-gae-broker: {}\n")
+    assert file.queues["q"].extensions == {"dispatch_deadline": "1h"}
+    assert file.queues["q"].deadline_us == 3_600_000_000
+
+
 @pytest.mark.parametrize("text", ["queue: []", "{}", "application: a"])
 def test_the_default_queue_is_always_there(text: str) -> None:
     assert parse(text) == QueueFile(application="a" if "application" in text else None)

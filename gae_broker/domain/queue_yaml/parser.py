@@ -31,7 +31,7 @@ def load_path(path: str | Path) -> QueueFile:
         QueueYamlError: it cannot be read, or `parse` raises it.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8")
     except OSError as exc:
         raise QueueYamlError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
