@@ -91,6 +91,12 @@ class Settings:
             Option(values.processes, str, "N|MIN-MAX", "Processes that call module:app targets, or bounds of how many.")
         ),
     )
+    threads: int = field(
+        default=10,
+        metadata=_setting(
+            Option(values.count(1, 1000), str, "N", "Requests at a time in each process that calls module:app targets.")
+        ),
+    )
     tombstone_s: float = field(
         default=604_800.0,
         metadata=_setting(

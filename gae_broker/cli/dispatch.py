@@ -30,7 +30,7 @@ from gae_broker.settings import flag, variable
     serves=True,
 )
 @option("--queues", metavar="NAME,...", show_default="every push queue", help="Serve only these queues.")
-@settings_flags("targets", "processes", "drain_timeout_s", "dispatch_deadline_s")
+@settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s")
 def dispatch(queues: str | None) -> None:
     """Dispatch."""
     session = current()

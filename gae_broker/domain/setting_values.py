@@ -81,6 +81,18 @@ def show_seconds(value: object) -> str:
     return f"{number:g}s"
 
 
+def count(least: int, most: int) -> Callable[[object], int]:
+    """A parser of whole numbers within bounds."""
+
+    def parse(value: object) -> int:
+        match = re.fullmatch(r"[0-9]{1,9}", str(value).strip(), re.ASCII)
+        if not match or not least <= int(match[0]) <= most:
+            raise ValueError(f"a number from {least} to {most}")
+        return int(match[0])
+
+    return parse
+
+
 def processes(value: object) -> Processes:
     """``4`` or ``1-8``; an integer; a `Processes`."""
     if isinstance(value, Processes):

@@ -117,6 +117,7 @@ def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
         ("TARGETS", "https://[::1]:8443", "targets", {"default": "https://[::1]:8443"}),
         ("PROCESSES", "4", "processes", Processes(4, 4)),
         ("PROCESSES", "1-8", "processes", Processes(1, 8)),
+        ("THREADS", "25", "threads", 25),
         ("TOMBSTONE", "0", "tombstone_s", 0.0),
         ("TOMBSTONE", "9d", "tombstone_s", 777_600.0),
         ("PUBLISH_DEADLINE", "1.5s", "publish_deadline_s", 1.5),
@@ -132,6 +133,7 @@ def test_values(variable: str, text: str, name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "error"),
     [
+        ("THREADS", "0", r"threads \(from GAE_BROKER_THREADS\): found '0', expected a number from 1 to 1000"),
         ("TARGETS", "a=ftp://h", r"targets \(from GAE_BROKER_TARGETS\): .* not 'ftp://h'"),
         ("TARGETS", "http://h:port", "expected"),
         ("TARGETS", "http://", "not 'http://'"),

@@ -18,7 +18,7 @@ from gae_broker.engine.dispatcher.lane import Lane
 from gae_broker.engine.dispatcher.pacer import Pacer
 from gae_broker.engine.dispatcher.surroundings import QueueState, Surroundings, monotonic_us
 from gae_broker.engine.runtime import Runtime
-from gae_broker.engine.targets.making import THREADS, make_targets
+from gae_broker.engine.targets.making import make_targets
 from gae_broker.errors import Error, InvalidQueueModeError
 from gae_broker.ports import Control, Report
 
@@ -43,7 +43,7 @@ class Dispatcher:
         observer: told of every attempt; by default each is logged.
         processes: how many processes call ``module:app`` targets; 1 is this one, more (or bounds) is a pool of
             worker processes; the settings' by default.
-        threads: requests at a time in each of them.
+        threads: requests at a time in each of them; the settings' by default.
         drain_timeout_s: how long running attempts may go on after `stop`; the settings' by default.
     """
 
@@ -54,7 +54,7 @@ class Dispatcher:
         observer: Observer | None = None,
         *,
         processes: Processes | int | None = None,
-        threads: int = THREADS,
+        threads: int | None = None,
         drain_timeout_s: float | None = None,
     ) -> None:
         settings = runtime.settings
@@ -66,7 +66,7 @@ class Dispatcher:
         self._names = None if queues is None else frozenset(queues)
         self._drain_s = settings.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="gae-broker dispatch")
-        self._targets = make_targets(settings.targets, processes, threads, runtime.clock)
+        self._targets = make_targets(settings.targets, processes, threads or settings.threads, runtime.clock)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._around = Surroundings(runtime, self._targets, observer or LogObserver(), self._executor, owner)
         self._states: dict[str, QueueState] = {}

@@ -15,9 +15,6 @@ from gae_broker.engine.targets.routing import Targets
 from gae_broker.engine.targets.target import Target
 from gae_broker.ports import Clock
 
-THREADS = 10
-"""Requests at a time in each process: what App Engine gave an instance by default."""
-
 
 def make_targets(specs: Mapping[str, str], processes: Processes, threads: int, clock: Clock) -> Targets:
     """All targets; none of them is open yet."""
