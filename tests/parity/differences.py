@@ -48,7 +48,7 @@ DIFFERENCES = (
     ),
     Difference(
         "wrong-types",
-        "arguments of types that the API does not name",
+        "arguments of types that the API does not name, and urls that cannot be parsed",
         "Whatever Python says deep inside (AttributeError, TypeError), or a value passed on as it is; here the API's "
         "own error with the value in its text, or what was obviously meant.",
         "The text helps; no program relies on such an AttributeError.",
@@ -173,5 +173,17 @@ DIFFERENCES = (
         "testbed: pull tasks in GetTasks and get_filtered_tasks",
         "A host header `default.localhost`, and X-AppEngine-TaskExecutionCount counts leases; here neither.",
         "No request is made of a pull task.",
+    ),
+    Difference(
+        "unsendable-headers",
+        "Task(headers=...) with line breaks, NUL, or names that are no HTTP tokens",
+        "Stored as they are, and break or split the request when the task runs; here InvalidTaskError.",
+        "A value taken from a user could otherwise add headers to the request, the queue's own among them.",
+    ),
+    Difference(
+        "lone-surrogates",
+        "text that cannot be encoded, in a url, payload, header, parameter or tag",
+        "UnicodeEncodeError when the task is made or added; here the API's own error for that argument.",
+        "What is wrong with a task is an InvalidTaskError.",
     ),
 )

@@ -103,6 +103,28 @@ Task(headers={'CONTENT-TYPE': 'x/y'}, params={'a': 1})
 Task(headers={'Content-Length': '1'}, payload='text')
 Task(headers={'X-AppEngine-TaskName': 'mine'})
 
+# headers that no request can carry
+Task(headers={'A': 'x\\r\\ny: z'})    #! unsendable-headers
+add(url='/a', headers={'A': 'x\\r\\ny: z'})    #! unsendable-headers
+add(url='/a', headers={'A b': 'x'})    #! unsendable-headers
+add(url='/a', headers={'': 'x'})    #! unsendable-headers
+add(url='/a', headers={'A': 'x\\0'})    #! unsendable-headers
+add(url='/a', headers={'Ü': 'x'})    #! unsendable-headers
+
+# text that no encoding has
+add(url='/\\ud800')    #! lone-surrogates
+add('\\ud800', url='/a')    #! lone-surrogates
+add(url='/a', headers={'A': '\\ud800'})    #! lone-surrogates
+add(url='/a', params={'a': '\\ud800'})    #! lone-surrogates
+Task('x', method='PULL', tag='\\ud800').add('pull')    #! lone-surrogates
+
+# urls that are odd
+add(url='/a\\n').url
+add(url='/a\\x00').url
+add(url='/[').url
+add(url='/a?x=1#', method='GET').url
+add(url='//[')    #! wrong-types
+
 # the caller's dict is not touched, and the property is a copy
 given = {'A': '1'}
 t = Task(headers=given, params={'x': 1})
