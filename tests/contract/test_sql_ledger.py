@@ -2,12 +2,17 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+import sqlalchemy as sa
 
+from gae_broker.errors import LedgerUnavailableError
 from gae_broker.testing.contracts.ledger import LedgerContract
+from gae_broker_adapters.ledgers.sql.connections import Connections
+from gae_broker_adapters.ledgers.sql.sqlite import SQLite
 
 OPENER = "gae_broker_adapters.ledgers.sql:open_ledger"
 POSTGRESQL = "GAE_BROKER_TEST_POSTGRESQL"
@@ -50,3 +55,31 @@ class TestPostgreSQL(LedgerContract):
     @pytest.fixture
     def ledger_url(self) -> str:
         return os.environ[POSTGRESQL]
+
+
+@pytest.mark.parametrize("where", ["", "/{}/ledger.db"], ids=["memory", "file"])
+def test_closing_waits_for_the_calls_under_way(tmp_path, where):
+    # SQLite crashes the process where a connection is closed under a statement.
+    connections = Connections(SQLite(sa.make_url("sqlite://" + where.format(tmp_path))))
+    connections.database.prepare()
+    entered, go_on, answers = threading.Event(), threading.Event(), []
+
+    def work(connection: sa.Connection) -> object:
+        entered.set()
+        assert go_on.wait(60)
+        return connection.execute(sa.text("SELECT 5")).scalar_one()
+
+    caller = threading.Thread(target=lambda: answers.append(connections.write(work)))
+    closer = threading.Thread(target=connections.close)
+    caller.start()
+    assert entered.wait(60)
+    closer.start()
+    closer.join(0.2)
+    closed_at_once = not closer.is_alive()
+    go_on.set()
+    caller.join()
+    closer.join()
+    assert not closed_at_once
+    assert answers == [5]
+    with pytest.raises(LedgerUnavailableError, match="closed"):
+        connections.read(work)

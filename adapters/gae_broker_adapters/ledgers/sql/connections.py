@@ -64,6 +64,7 @@ class Connections:
         with self._gate.reading(WAIT_S) as turn:
             if not turn:
                 raise self._locked()
+            self._require_open()
             return self._attempt(self._read, work)
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
@@ -77,14 +78,20 @@ class Connections:
         with self._gate.writing(WAIT_S) as turn:
             if not turn:
                 raise self._locked()
+            self._require_open()
             return self._attempt(self._write, work)
 
     def close(self) -> None:
-        """Close every connection for good. Idempotent."""
+        """Close every connection for good, when the calls under way have ended. Idempotent."""
         self._closed = True
-        if self._engine is not None and self._pid == os.getpid():
+        if self._engine is None or self._pid != os.getpid():
+            return
+        # SQLite crashes the process if a connection is closed while another thread has a statement running on it;
+        # one that does not end in time is left to the garbage collector.
+        if self._gate.shut(WAIT_S):
             self._engine.dispose()
-            self._engine = None
+        self._engine = None
+        self._gate.open()
 
     # ------------------------------------------------------------------------------------------ transactions
 
@@ -146,9 +153,12 @@ class Connections:
         if engine is not None:
             engine.dispose()
 
-    def _require_usable(self) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise LedgerUnavailableError(f"{self.database.where} was closed by this process; open it again")
+
+    def _require_usable(self) -> None:
+        self._require_open()
         if self._pid == os.getpid():
             return
         if self.database.private:
