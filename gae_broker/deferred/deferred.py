@@ -44,7 +44,15 @@ _DEFAULT_URL = "/_ah/queue/deferred"
 _DEFAULT_QUEUE = "default"
 _SOURCE = "0.1.0.2"
 _CROSS_COMPATIBLE = "DEFERRED_USE_CROSS_COMPATIBLE_PICKLE_PROTOCOL"
-_OLD_MODULES = ("google.appengine.ext.deferred.deferred", "google.appengine.ext.deferred")
+_SUCCESSORS = {
+    "google.appengine.ext.deferred": "gae_broker.deferred",
+    "google.appengine.ext.deferred.deferred": "gae_broker.deferred.deferred",
+    "google.appengine.api.taskqueue": "gae_broker.taskqueue",
+    "google.appengine.api.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
+    "google.appengine.api.labs.taskqueue": "gae_broker.taskqueue",
+    "google.appengine.api.labs.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
+}
+"""What stands in pickles that App Engine's own library made, and what it is here."""
 
 Response = tuple[str, http.HTTPStatus, list[tuple[str, str]]]
 """(body, status, headers) of a handler's answer; Flask takes it as it is."""
@@ -59,8 +67,8 @@ def set_log_level(log_level: int) -> None:
 def run(data: bytes) -> object:
     """Load a pickled call and make it.
 
-    Pickles of Python 2 code (protocols 0 to 2) load too: its ``str`` values become text, each byte one character, and
-    App Engine's own `invoke_member` and `run_from_datastore` become these where App Engine's SDK is not installed.
+    Pickles of Python 2 code (protocols 0 to 2) load too: its ``str`` values become text, each byte one character. Names
+    of App Engine's own deferred and taskqueue modules become ours where App Engine's SDK is not installed.
 
     Returns:
         What the function returned.
@@ -69,7 +77,7 @@ def run(data: bytes) -> object:
         PermanentTaskFailure: the pickle cannot be loaded, for whatever reason; its argument is that error.
     """
     try:
-        func, args, kwds = cast("_Curried", pickling.loads(data, _REPLACEMENTS))
+        func, args, kwds = cast("_Curried", pickling.loads(data, _SUCCESSORS))
     except Exception as exc:
         raise PermanentTaskFailure(exc) from exc
     return func(*args, **kwds)
@@ -272,8 +280,5 @@ def _content_length(environ: WSGIEnvironment) -> int:
         return 0
 
 
-_REPLACEMENTS = {
-    (module, function.__name__): function for module in _OLD_MODULES for function in (invoke_member, run_from_datastore)
-}
 application = Handler()
 """The WSGI application that serves ``/_ah/queue/deferred``."""

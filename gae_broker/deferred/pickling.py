@@ -33,20 +33,20 @@ class _PlainPickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     """Reads the pickles of Python 2 and 3, and finds what replaces names of App Engine that are not here."""
 
-    def __init__(self, data: bytes, replacements: Mapping[tuple[str, str], object]) -> None:
+    def __init__(self, data: bytes, successors: Mapping[str, str]) -> None:
         # A Python 2 str may be text or bytes; Latin-1 alone keeps every byte of it, and dates need exactly that.
         super().__init__(io.BytesIO(data), encoding=_PYTHON_2_TEXT)
-        self._replacements = replacements
+        self._successors = successors
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
-        """A global by its name; a replacement only where there is no such module (or it has no such name)."""
+        """A global by its name; of a module's successor only where the module itself cannot be imported."""
         try:
             return super().find_class(module_name, global_name)
-        except (ImportError, AttributeError):
-            replacement = self._replacements.get((module_name, global_name))
-            if replacement is None:
+        except ImportError:
+            successor = self._successors.get(module_name)
+            if successor is None:
                 raise
-            return replacement
+            return super().find_class(successor, global_name)
 
 
 def dumps(value: object, protocol: int) -> bytes:
@@ -67,9 +67,9 @@ def dumps(value: object, protocol: int) -> bytes:
     return buffer.getvalue()
 
 
-def loads(data: bytes, replacements: Mapping[tuple[str, str], object]) -> object:
-    """Load a pickle; ``replacements`` are found by (module, name) where those cannot be imported.
+def loads(data: bytes, successors: Mapping[str, str]) -> object:
+    """Load a pickle; ``successors`` name the modules that stand in for those that cannot be imported.
 
     Whatever is wrong with the bytes is raised as pickle, or the code that is loaded, raises it.
     """
-    return _Unpickler(data, replacements).load()
+    return _Unpickler(data, successors).load()

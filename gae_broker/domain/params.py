@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
+from gae_broker.errors import InvalidTaskError
+
 Params = Mapping[str, object] | Mapping[bytes, object] | Mapping[str | bytes, object]
 """What may be given for ``params``."""
 
@@ -24,6 +26,7 @@ def flatten(params: Params) -> list[tuple[bytes, bytes]]:
 
     Raises:
         AttributeError: ``params`` has no ``items``, as on App Engine (a list of pairs, for instance).
+        InvalidTaskError: a text cannot be written as UTF-8.
     """
     pairs: list[tuple[bytes, bytes]] = []
     for key, value in params.items():
@@ -64,7 +67,10 @@ def _parse(query: str | bytes) -> object:
 def _encode(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
-    return str(value).encode()
+    try:
+        return str(value).encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidTaskError(f"{value!r} cannot be written as UTF-8") from exc
 
 
 def _is_iterable(value: object) -> bool:

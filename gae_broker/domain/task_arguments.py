@@ -94,11 +94,22 @@ def split_url(url: str | None) -> tuple[bool, str, str]:
         raise InvalidUrlError(f"url {shown(url)} has a fragment, which no request carries; leave '#...' out")
     if not parts.path.startswith("/"):
         raise InvalidUrlError(f"url {shown(url)}: the path must start with '/'")
+    if not _is_utf8(url):
+        raise InvalidUrlError(f"url {shown(url)} cannot be written as UTF-8")
     if len(parts.path) > limits.MAX_URL_LENGTH:
         raise InvalidUrlError(
             f"url {shown(url)}: the path has {len(parts.path)} characters, at most {limits.MAX_URL_LENGTH} are allowed",
         )
     return False, parts.path, parts.query
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether it can be written as UTF-8: lone surrogates, as of undecodable file names, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_size(size: int, limit: int) -> None:
@@ -111,15 +122,26 @@ def check_tag(tag: str | bytes | None) -> None:
     """Raise InvalidTagError if a tag is longer than 500 characters, or no text."""
     if not tag:
         return
-    try:
-        if not isinstance(tag, str):
-            tag.decode()
-    except (AttributeError, UnicodeDecodeError) as exc:
-        raise InvalidTagError(f"tag {shown(tag)} is not text") from exc
+    tag_text(tag)
     if len(tag) > limits.MAX_TAG_LENGTH:
         raise InvalidTagError(
             f"tag {shown(tag)} has {len(tag)} characters, at most {limits.MAX_TAG_LENGTH} are allowed",
         )
+
+
+def tag_text(tag: str | bytes | None) -> str | None:
+    """A tag as text; ``None`` stays.
+
+    Raises:
+        InvalidTagError: it is no text, or cannot be written as UTF-8.
+    """
+    try:
+        if isinstance(tag, str):
+            tag.encode()
+            return tag
+        return None if tag is None else tag.decode()
+    except (AttributeError, UnicodeError) as exc:
+        raise InvalidTagError(f"tag {shown(tag)} is not text") from exc
 
 
 def check_dispatch_deadline(deadline_us: int | None) -> None:

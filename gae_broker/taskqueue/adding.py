@@ -6,7 +6,7 @@ Source: gae-semantics sections 3.1 and 3.2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from gae_broker.domain import limits
 from gae_broker.domain.task import PULL
@@ -32,9 +32,11 @@ _NAME_TAKEN = (TaskAlreadyExistsError, TombstonedTaskError)
 
 def as_list(given: T | Iterable[T]) -> tuple[list[T], bool]:
     """(the elements, whether an iterable was given)."""
-    if isinstance(given, Iterable):
-        return list(given), True
-    return [given], False
+    try:
+        iterator = iter(cast("Iterable[T]", given))
+    except TypeError:
+        return [cast("T", given)], False
+    return list(iterator), True
 
 
 def prepare(queue: str, tasks: Sequence[Task], *, transactional: bool) -> list[NewTask]:

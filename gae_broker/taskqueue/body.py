@@ -103,7 +103,10 @@ def _convert(payload: object, headers: Headers) -> str | bytes | None:
         return b""
     if isinstance(payload, str):
         headers.set_default("content-type", _TEXT)
-        return payload.encode()
+        try:
+            return payload.encode()
+        except UnicodeEncodeError as exc:
+            raise InvalidTaskError(f"payload {shown(payload)} cannot be written as UTF-8; send bytes") from exc
     if payload and not isinstance(payload, bytes):
         raise InvalidTaskError(f"payload must be text or bytes, not {shown(payload)}")
     return payload  # type: ignore[return-value]  # 0 or False, see above: nothing is sent for them

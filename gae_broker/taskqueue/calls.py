@@ -29,6 +29,19 @@ def create_rpc(deadline: float | None = None, callback: Callable[[], object] | N
     return rpc_class()(SERVICE, deadline, callback)
 
 
+def given_or_new(rpc: object) -> RPC[Result]:
+    """The caller's RPC, or a new one for ``None``; that it has the right result type is the type checker's matter.
+
+    Raises:
+        TypeError: it is no RPC.
+    """
+    if rpc is None:
+        return create_rpc()
+    if not isinstance(rpc, RPC):
+        raise TypeError(f"rpc must be made by create_rpc(), not {shown(rpc)}")
+    return rpc
+
+
 def check_deadline(deadline: float) -> None:
     """Check a deadline in seconds; ``None`` is none.
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from gae_broker.domain import params as forms
 from gae_broker.domain.caseless import Headers
 from gae_broker.domain.task import PULL, Content
-from gae_broker.domain.task_arguments import shown
+from gae_broker.domain.task_arguments import shown, tag_text
 from gae_broker.errors import BadTaskStateError, InvalidTaskError
 from gae_broker.taskqueue.retry_options import TaskRetryOptions, parameters
 
@@ -85,7 +85,7 @@ def make(task: TaskLike, queue_name: str, headers: Pairs, target: str | None) ->
     if task.method == PULL:
         if not isinstance(payload, bytes):
             raise BadTaskStateError(f"Pull task must have a payload; this one's is {shown(payload)}")
-        return Content(name, PULL, payload=payload, tag=_text(task.tag) or None, named=bool(name))
+        return Content(name, PULL, payload=payload, tag=tag_text(task.tag) or None, named=bool(name))
     return Content(
         name,
         task.method,
@@ -97,10 +97,6 @@ def make(task: TaskLike, queue_name: str, headers: Pairs, target: str | None) ->
         target=target,
         named=bool(name),
     )
-
-
-def _text(tag: str | bytes | None) -> str | None:
-    return tag.decode() if isinstance(tag, bytes) else tag
 
 
 def _decode(header: bytes) -> str:

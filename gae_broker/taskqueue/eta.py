@@ -40,12 +40,11 @@ def eta_posix(eta: datetime | None, countdown: float | str | None, now: float) -
 def _posix(eta: datetime) -> float:
     if not isinstance(eta, datetime):
         raise InvalidTaskError(f"eta must be a datetime.datetime, not {shown(eta)}")
-    if eta.tzinfo is not None:
-        return calendar.timegm(eta.utctimetuple()) + eta.microsecond * 1e-6
     try:
-        return time.mktime(eta.timetuple()) + eta.microsecond * 1e-6
-    except OverflowError as exc:
-        raise InvalidEtaError(f"eta {eta} is outside of what this system's local time covers") from exc
+        seconds = time.mktime(eta.timetuple()) if eta.tzinfo is None else calendar.timegm(eta.utctimetuple())
+    except (OverflowError, ValueError) as exc:
+        raise InvalidEtaError(f"eta {eta} is outside of what this system's time covers") from exc
+    return seconds + eta.microsecond * 1e-6
 
 
 def check_eta(eta: float, now: float) -> None:

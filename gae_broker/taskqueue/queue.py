@@ -10,7 +10,7 @@ from gae_broker.domain.task import Copy
 from gae_broker.engine import runtime
 from gae_broker.engine.enqueue import Added
 from gae_broker.taskqueue import adding, deleting, leasing
-from gae_broker.taskqueue.calls import check_deadline, create_rpc
+from gae_broker.taskqueue.calls import check_deadline, create_rpc, given_or_new
 from gae_broker.taskqueue.rpc import RPC
 from gae_broker.taskqueue.statistics import DEADLINE_S, QueueStatistics
 from gae_broker.taskqueue.task import DEFAULT_QUEUE, Task
@@ -77,7 +77,7 @@ class Queue:
             return tasks if multiple else tasks[0]
 
         request = {"queue_name": self.__name, "tasks": tuple(new), "transactional": transactional}
-        call = cast("RPC[Task | list[Task]]", create_rpc() if rpc is None else rpc)
+        call: RPC[Task | list[Task]] = given_or_new(rpc)
         # A transaction belongs to the thread that is in it.
         return call._start(
             "BulkAdd",
@@ -127,7 +127,7 @@ class Queue:
             return tasks if multiple else tasks[0]
 
         request = {"queue_name": self.__name, "task_name": names}
-        call = cast("RPC[Task | list[Task]]", create_rpc() if rpc is None else rpc)
+        call: RPC[Task | list[Task]] = given_or_new(rpc)
         return call._start("Delete", request, lambda: deleting.call(self.__name, names), decide)
 
     @overload
@@ -251,7 +251,7 @@ class Queue:
     ) -> RPC[list[Task]]:
         lease = leasing.lease_us(lease_seconds)
         leasing.check_max_tasks(max_tasks)
-        text = tag.decode() if isinstance(tag, bytes) else tag
+        text = task_arguments.tag_text(tag)
         request = {"queue_name": self.__name, "lease_seconds": lease_seconds, "max_tasks": max_tasks}
         if by_tag:
             request |= {"group_by_tag": True, "tag": text}
@@ -259,7 +259,8 @@ class Queue:
         def decide(copies: Sequence[Copy]) -> list[Task]:
             return [Task._leased_from(copy) for copy in copies]
 
-        return (create_rpc() if rpc is None else rpc)._start(
+        call: RPC[list[Task]] = given_or_new(rpc)
+        return call._start(
             "QueryAndOwnTasks",
             request,
             lambda: leasing.call(self.__name, lease, max_tasks, by_tag=by_tag, tag=text),

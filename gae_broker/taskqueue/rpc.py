@@ -23,11 +23,11 @@ SERVICE = "taskqueue"
 IDLE, RUNNING, FINISHING = 0, 1, 2
 """The values of `RPC.state`, App Engine's."""
 
-Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 Response = TypeVar("Response")
 
 
-class RPC(Generic[Result]):
+class RPC(Generic[Result_co]):
     """One asynchronous call: made by ``create_rpc`` or by the ``*_async`` method that uses it, good for one call.
 
     ``await`` it in asyncio; in a google-cloud-ndb tasklet, ``yield`` it. Both answer as `get_result`.
@@ -54,9 +54,10 @@ class RPC(Generic[Result]):
         self.__request: Mapping[str, object] | None = None
         self.__response: object = None
         self.__error: BaseException | None = None
-        self.__decide: Callable[[], Result] | None = None
-        self.__decided: tuple[Result | None, BaseException | None] | None = None
+        self.__decide: Callable[[], Result_co] | None = None
+        self.__decided: tuple[Result_co | None, BaseException | None] | None = None
         self.__due_s = float("inf")
+        self.__once: _Once | None = None
         self.__lock = threading.RLock()
         self.__settled: futures.Future[None] = futures.Future()
         self.__called_back = False
@@ -98,7 +99,7 @@ class RPC(Generic[Result]):
         method: str,
         request: Mapping[str, object],
         work: Callable[[], Response],
-        decide: Callable[[Response], Result],
+        decide: Callable[[Response], Result_co],
         *,
         here: bool = False,
     ) -> Self:
@@ -122,7 +123,7 @@ class RPC(Generic[Result]):
         self.__decide = lambda: decide(cast("Response", self.__response))
         if self.__deadline is not None:
             self.__due_s = time.monotonic() + self.__deadline
-        once = _Once(lambda: self.__run(work))
+        self.__once = once = _Once(lambda: self.__run(work))
         if here:
             once()
             return self
@@ -152,7 +153,9 @@ class RPC(Generic[Result]):
         self.__settled.set_result(None)
 
     def __expire(self) -> None:
-        text = f"{self.__method} took longer than its deadline of {self.__deadline} s; it may yet be done"
+        begun = self.__once is None or not self.__once.take()
+        what = "it may yet be done" if begun else "it was not begun, and will not be"
+        text = f"{self.__method} took longer than its deadline of {self.__deadline} s; {what}"
         self.__settle(None, errors.DeadlineExceededError(text))
 
     def __require_call(self) -> None:
@@ -169,6 +172,10 @@ class RPC(Generic[Result]):
             AssertionError: no call was made.
         """
         self.__require_call()
+        if self.__deadline is None and self.__once is not None:
+            # Whoever waits without a limit may as well do it, if no thread has begun it: so a call never waits
+            # behind those of others.
+            self.__once()
         try:
             self.__settled.result(self.__left_s())
         except futures.TimeoutError:
@@ -189,7 +196,7 @@ class RPC(Generic[Result]):
         if self.__error is not None:
             raise self.__error
 
-    def get_result(self) -> Result:
+    def get_result(self) -> Result_co:
         """Wait for the result, mark the tasks, and answer; every later call answers, or raises, the same.
 
         Raises:
@@ -203,15 +210,15 @@ class RPC(Generic[Result]):
             result, error = self.__decided
         if error is not None:
             raise error
-        return cast("Result", result)
+        return cast("Result_co", result)
 
-    def __make_result(self) -> tuple[Result | None, BaseException | None]:
+    def __make_result(self) -> tuple[Result_co | None, BaseException | None]:
         try:
-            return cast("Callable[[], Result]", self.__decide)(), None
+            return cast("Callable[[], Result_co]", self.__decide)(), None
         except errors.Error as exc:
             return None, exc
 
-    def __await__(self) -> Generator[object, None, Result]:
+    def __await__(self) -> Generator[object, None, Result_co]:
         yield from self.__wait_in_loop().__await__()
         return self.get_result()
 
@@ -241,7 +248,7 @@ class RPC(Generic[Result]):
         self._when_settled(timer.cancel)
 
     @classmethod
-    def wait_any(cls, rpcs: Iterable[RPC[Result]]) -> RPC[Result] | None:
+    def wait_any(cls, rpcs: Iterable[RPC[Result_co]]) -> RPC[Result_co] | None:
         """Wait until one of these is finished; the first of them that is, ``None`` where there are none.
 
         Raises:
@@ -263,22 +270,26 @@ class RPC(Generic[Result]):
         return first
 
     @classmethod
-    def wait_all(cls, rpcs: Iterable[RPC[Result]]) -> None:
+    def wait_all(cls, rpcs: Iterable[RPC[Result_co]]) -> None:
         """Wait until all of these are finished."""
         for rpc in list(rpcs):
             rpc.wait()
 
 
 class _Once:
-    """Calls a function at most once: a failed ``submit`` may have queued it nevertheless."""
+    """Calls a function at most once, whoever comes first: a thread of the runtime, who waits, or who gives up."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
         self._free = threading.Lock()
 
     def __call__(self) -> None:
-        if self._free.acquire(blocking=False):
+        if self.take():
             self._function()
+
+    def take(self) -> bool:
+        """Take the one call; whether it was still to be had."""
+        return self._free.acquire(blocking=False)
 
 
 def _notify(loop: asyncio.AbstractEventLoop, finished: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol, TypeVar, cast, overload
 from gae_broker.domain.task_arguments import shown
 from gae_broker.engine import runtime
 from gae_broker.engine.statistics import QueueFigures
-from gae_broker.taskqueue.calls import check_deadline, create_rpc
+from gae_broker.taskqueue.calls import check_deadline, create_rpc, given_or_new
 from gae_broker.taskqueue.rpc import RPC
 
 DEADLINE_S = 10
@@ -111,7 +111,7 @@ class QueueStatistics:
             found = [cls._of(queue, figure) for queue, figure in zip(queues, figures, strict=True)]
             return found if multiple else found[0]
 
-        call = cast("RPC[QueueStatistics | list[QueueStatistics]]", create_rpc() if rpc is None else rpc)
+        call: RPC[QueueStatistics | list[QueueStatistics]] = given_or_new(rpc)
         return call._start("FetchQueueStats", {"queue_name": names}, lambda: _call(names), decide)
 
     @overload

@@ -15,5 +15,5 @@ def clock() -> StillClock:
 def world(clock):
     with adapters(clock) as (broker, ledger):
         world = World(broker, ledger, clock)
-        with runtime.using(world.runtime):
+        with runtime.using(world.runtime), world.runtime:  # closing it waits for calls that no test waited for
             yield world

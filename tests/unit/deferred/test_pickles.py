@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gae_broker import deferred
-from gae_broker.deferred import pickling
+from gae_broker import deferred, taskqueue
 from tests.unit.deferred import callables
 from tests.unit.deferred.callables import Shop
 
@@ -73,7 +72,10 @@ def make_adder(number):
     return add
 
 
-def test_what_app_engine_could_not_defer():
+@pytest.mark.parametrize("cross_compatible", ["", "1"])
+def test_what_app_engine_could_not_defer(monkeypatch, cross_compatible):
+    monkeypatch.setenv("DEFERRED_USE_CROSS_COMPATIBLE_PICKLE_PROTOCOL", cross_compatible)
+
     class Nested:
         def __init__(self, number):
             self.number = number
@@ -184,24 +186,34 @@ def test_an_old_style_instance():
     assert (type(instance), instance.name) == (callables.OldStyle, "x")
 
 
-@pytest.mark.parametrize("module", ["google.appengine.ext.deferred.deferred", "google.appengine.ext.deferred"])
-@pytest.mark.parametrize("name", ["invoke_member", "run_from_datastore"])
-def test_the_old_modules_functions_become_ours(module, name):
-    function, *_ = pickle_of(f"c{module}\n{name}\n(tp1\n(dp2\nt.")
-    assert function is getattr(deferred, name)
+@pytest.mark.parametrize(
+    ("module", "name", "ours"),
+    [
+        ("google.appengine.ext.deferred.deferred", "invoke_member", deferred.invoke_member),
+        ("google.appengine.ext.deferred.deferred", "run_from_datastore", deferred.run_from_datastore),
+        ("google.appengine.ext.deferred.deferred", "defer", deferred.defer),
+        ("google.appengine.ext.deferred", "run", deferred.run),
+        ("google.appengine.api.taskqueue.taskqueue", "TaskRetryOptions", taskqueue.TaskRetryOptions),
+        ("google.appengine.api.taskqueue", "add", taskqueue.add),
+        ("google.appengine.api.labs.taskqueue.taskqueue", "add", taskqueue.add),
+    ],
+)
+def test_names_of_app_engines_modules_become_ours(module, name, ours):
+    (found,) = deferred.run(b"(c" + MODULE + f"\nrecord\n(c{module}\n{name}\ntp1\n(dp2\nt.".encode())
+    assert found is ours
 
 
-def pickle_of(text: str) -> tuple:
-    return pickling.loads(b"(" + text.encode(), deferred.deferred._REPLACEMENTS)  # type: ignore[return-value]
+def test_retry_options_that_app_engine_pickled():
+    state = b"S'_TaskRetryOptions__task_retry_limit'\nI3\ns"
+    data = b"(c" + MODULE + b"\nrecord\n(ccopy_reg\n_reconstructor\n(cgoogle.appengine.api.taskqueue.taskqueue\n"
+    (options,) = deferred.run(data + b"TaskRetryOptions\nc__builtin__\nobject\nNtR(d" + state + b"btp1\n(dp2\nt.")
+    assert options.task_retry_limit == 3
 
 
-def test_a_module_that_can_be_imported_is_not_replaced(monkeypatch):
+def test_a_module_that_can_be_imported_has_no_successor(monkeypatch):
     monkeypatch.setitem(sys.modules, "google.appengine.ext.deferred", callables)
-    function, *_ = pickling.loads(
-        b"(cgoogle.appengine.ext.deferred\nrecord\n(tp1\n(dp2\nt.",
-        {("google.appengine.ext.deferred", "record"): None},
-    )
-    assert function is callables.record
+    (found,) = deferred.run(b"(c" + MODULE + b"\nrecord\n(cgoogle.appengine.ext.deferred\nrecord\ntp1\n(dp2\nt.")
+    assert found is callables.record
 
 
 # ------------------------------------------------------------------------------------------------- run
@@ -218,7 +230,8 @@ def test_a_module_that_can_be_imported_is_not_replaced(monkeypatch):
         (pickle.dumps(5), TypeError),
         (b"cno_such_module\nname\n.", ModuleNotFoundError),
         (b"c" + MODULE + b"\nno_such_name\n.", AttributeError),
-        (b"cgoogle.appengine.ext.deferred.deferred\nno_such_name\n.", ModuleNotFoundError),
+        (b"cgoogle.appengine.ext.deferred.deferred\nno_such_name\n.", AttributeError),
+        (b"cgoogle.appengine.ext.db\nno_such_name\n.", ModuleNotFoundError),
     ],
     ids=repr,
 )

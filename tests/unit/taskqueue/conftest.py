@@ -18,7 +18,7 @@ def world(clock):
     """A runtime in memory with the queues default, push, pull and twice; the process's while the test runs."""
     with adapters(clock) as (broker, ledger):
         world = World(broker, ledger, clock)
-        with runtime.using(world.runtime):
+        with runtime.using(world.runtime), world.runtime:  # closing it waits for calls that no test waited for
             yield world
 
 

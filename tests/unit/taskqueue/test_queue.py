@@ -294,6 +294,12 @@ def test_numbers_of_tasks(world, count, error, text):
         Queue("pull").lease_tasks_by_tag_async(1, count)
 
 
+@pytest.mark.parametrize("tag", [5, b"\xff", ["t"]])
+def test_tags_to_lease_by_are_text(world, tag):
+    with pytest.raises(tq.InvalidTagError, match="not text"):
+        Queue("pull").lease_tasks_by_tag_async(1, 1, tag)
+
+
 def test_the_deadline_is_looked_at_first_then_the_time_then_the_number(world):
     with pytest.raises(tq.InvalidDeadlineError):
         Queue("pull").lease_tasks(-1, 0, deadline=0)

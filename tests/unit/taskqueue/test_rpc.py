@@ -15,6 +15,8 @@ from gae_broker.settings import Settings
 from gae_broker.taskqueue import Queue, QueueStatistics, Task
 from gae_broker.taskqueue.rpc import FINISHING, IDLE, RPC, RUNNING
 
+THREADS = runtime._ASYNC_THREADS
+
 
 class Gate:
     """Work that goes on when the test opens the gate; the gate is open at the end in any case."""
@@ -92,6 +94,12 @@ def test_every_call_uses_the_rpc_that_it_is_given_once(world, name):
     with pytest.raises(AssertionError, match=f"used for {rpc.method}"):
         CALLS[name](rpc)
     assert isinstance(CALLS[name](None), RPC)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_no_rpc_is_refused(world, name):
+    with pytest.raises(TypeError, match="create_rpc"):
+        CALLS[name](object())
 
 
 SYNCHRONOUS = {
@@ -199,6 +207,24 @@ def test_a_deadline_that_is_over(gate):
     gate.open()
     with pytest.raises(errors.DeadlineExceededError):
         rpc.get_result()
+
+
+def test_a_call_that_was_not_begun_within_its_deadline_is_never_begun(gate):
+    others = [start(gate) for _ in range(THREADS)]
+    done = []
+    late = start(lambda: done.append(1), deadline=0.01)
+    with pytest.raises(errors.DeadlineExceededError, match="not begun, and will not be"):
+        late.get_result()
+    gate.open()
+    RPC.wait_all(others)
+    runtime.current().executor.shutdown()
+    assert done == []
+
+
+def test_a_call_without_a_deadline_waits_for_no_other(gate):
+    for _ in range(THREADS):
+        start(gate)
+    assert start(lambda: "at once").get_result() == ["at once"]
 
 
 def test_the_deadlines_of_the_synchronous_methods(gate, monkeypatch):

@@ -40,6 +40,7 @@ FAULTS = [
     Fault({"url": "x"}, tq.InvalidUrlError, "must start with '/'"),
     Fault({"url": "//[x"}, tq.InvalidUrlError, "cannot be read"),
     Fault({"url": b"/x"}, tq.InvalidUrlError, "not text"),
+    Fault({"url": "/\ud800"}, tq.InvalidUrlError, "UTF-8"),
     Fault({"url": "/" + "x" * 2083}, tq.InvalidUrlError, "2084 characters, at most 2083"),
     # headers and method, as they come
     Fault({"headers": {5: "x"}}, tq.InvalidTaskError, "header name 5"),
@@ -66,6 +67,8 @@ FAULTS = [
         Fault({"payload": payload}, tq.InvalidTaskError, "must be text or bytes")
         for payload in (5, [1], {"a": 1}, bytearray(b"x"), object())
     ),
+    Fault({"payload": "\ud800"}, tq.InvalidTaskError, "UTF-8; send bytes"),
+    Fault({"params": {"a": "\ud800"}}, tq.InvalidTaskError, "UTF-8"),
     # GET, HEAD, DELETE, and no method at all
     *(
         Fault({"payload": "x", "method": method}, tq.InvalidTaskError, f"{method} task")
@@ -79,9 +82,12 @@ FAULTS = [
     Fault({"headers": {"": "x"}}, tq.InvalidTaskError, "no HTTP header name"),
     Fault({"headers": {"A": "x\r\nHost: evil"}}, tq.InvalidTaskError, "line break"),
     Fault({"headers": {"A": ["x", "y\n"]}}, tq.InvalidTaskError, "header A"),
+    Fault({"headers": {"A": "\ud800"}}, tq.InvalidTaskError, "UTF-8"),
     # eta and countdown
     Fault({"eta": FAR, "countdown": 1}, tq.InvalidTaskError, "countdown 1 are both"),
     Fault({"eta": dt.date(2026, 1, 1)}, tq.InvalidTaskError, r"datetime.date\(2026, 1, 1\)"),
+    Fault({"eta": dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=1)))}, tq.InvalidEtaError, "0001"),
+    Fault({"eta": dt.datetime.max}, tq.InvalidEtaError, "9999|30"),  # noqa: DTZ901
     Fault({"eta": 1_700_000_000}, tq.InvalidTaskError, "1700000000"),
     Fault({"countdown": "soon"}, tq.InvalidTaskError, "Countdown must be a number, not 'soon'"),
     Fault({"countdown": 10**400}, tq.InvalidTaskError, "Countdown out of range"),
@@ -96,6 +102,7 @@ FAULTS = [
     Fault(PULL | {"tag": "t" * 501}, tq.InvalidTagError, "501 characters, at most 500"),
     Fault(PULL | {"tag": 5}, tq.InvalidTagError, "tag 5 is not text"),
     Fault(PULL | {"tag": b"\xff"}, tq.InvalidTagError, "not text"),
+    Fault(PULL | {"tag": "\ud800"}, tq.InvalidTagError, "not text"),
     # dispatch deadline
     Fault({"dispatch_deadline_usec": "x"}, TypeError, "'x'"),
     Fault({"dispatch_deadline_usec": 15.0e6}, TypeError, "integer"),
