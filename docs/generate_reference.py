@@ -1,10 +1,11 @@
-"""Writes docs/reference/cli.md and settings.md from the code: ``python docs/generate_reference.py``.
+"""Writes docs/reference/cli.md, settings.md and differences.md: ``python docs/generate_reference.py``.
 
 tests/unit/cli/test_reference.py fails when they are stale.
 """  # noqa: INP001 - a script
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,33 @@ MEANINGS = {
 
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {HERE / "cli.md": _cli_page(), HERE / "settings.md": _settings_page()}
+    return {
+        HERE / "cli.md": _cli_page(),
+        HERE / "settings.md": _settings_page(),
+        HERE / "differences.md": _differences_page(),
+    }
+
+
+def _differences_page() -> str:
+    table = runpy.run_path(str(HERE.parents[1] / "tests" / "parity" / "differences.py"))["DIFFERENCES"]
+    lines = [
+        "# Differences from App Engine",
+        "",
+        NOTE,
+        "",
+        "The parity tests put the same calls to App Engine's own library, appengine-python-standard, and to ours,",
+        "and compare results, exceptions, task properties and dispatched requests. What is listed here differs on",
+        "purpose; anything else that differs is a bug.",
+        "",
+        "| where | what | why |",
+        "|---|---|---|",
+        *(f"| {_cell(entry.where)} | {_cell(entry.what)} | {_cell(entry.reason)} |" for entry in table),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _cli_page() -> str:
