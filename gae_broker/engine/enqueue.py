@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gae_broker import errors
 from gae_broker.domain import wire
@@ -21,7 +22,7 @@ from gae_broker.engine.catalog import Catalog
 from gae_broker.engine.names import Namer
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.storage import StorageGuard
-from gae_broker.ports import Claim, ClaimOutcome, ClaimResult, Clock, Facts, Publisher
+from gae_broker.ports import Browser, Claim, ClaimOutcome, ClaimResult, Clock, Facts, Publisher
 from gae_broker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,10 @@ _US = 1_000_000
 MAX_ETA_US = 30 * 86_400 * _US
 NOT_STORED = (errors.UnknownQueueError, errors.PublishRejectedError)
 """Publish failures that leave no copy behind; after any other the copy may be stored."""
+
+
+class Store(Publisher, Browser, Protocol):
+    """A broker, as far as tasks are put into it and looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Enqueuer:
     """Adds tasks to queues.
 
     Args:
-        publisher: where messages go.
-        facts: where names are reserved.
+        broker: where messages go.
+        ledger: where names are reserved.
         catalog: which queues there are.
         clock, stamps, namer: times, creation times, and names for the unnamed.
         storage: keeps queue.yaml's ``total_storage_limit``.
@@ -74,8 +79,8 @@ class Enqueuer:
     def __init__(
         self,
         *,
-        publisher: Publisher,
-        facts: Facts,
+        broker: Store,
+        ledger: Facts,
         catalog: Catalog,
         clock: Clock,
         stamps: Stamps,
@@ -83,8 +88,8 @@ class Enqueuer:
         storage: StorageGuard,
         settings: Settings,
     ) -> None:
-        self._publisher = publisher
-        self._facts = facts
+        self._broker = broker
+        self._ledger = ledger
         self._catalog = catalog
         self._clock = clock
         self._stamps = stamps
@@ -213,19 +218,33 @@ class Enqueuer:
         for index in reserved:
             if first.setdefault(copies[index].name, index) != index:
                 failures[index] = refusal.exists(queue, copies[index].name)
-        wanted = list(first.values())
-        claims = [
-            Claim(messages[i], copies[i].content.named, copies[i].content.created_us, copies[i].content.tag)
-            for i in wanted
-        ]
         try:
-            outcomes = self._facts.claim(queue, claims, now_us, now_us - self._takeover_us)
+            taken = self._stored_without_row(queue, copies[0].content.kind, list(first))
+            wanted = [index for name, index in first.items() if name not in taken]
+            claims = [
+                Claim(messages[i], copies[i].content.named, copies[i].content.created_us, copies[i].content.tag)
+                for i in wanted
+            ]
+            outcomes = self._ledger.claim(queue, claims, now_us, now_us - self._takeover_us) if claims else []
         except errors.TransientError as exc:
-            return failures | dict.fromkeys(wanted, exc)
+            return failures | dict.fromkeys(first.values(), exc)
+        failures |= {first[name]: refusal.exists(queue, name) for name in taken}
         for index, outcome in zip(wanted, outcomes, strict=True):
             if outcome.result is not ClaimResult.GRANTED:
                 failures[index] = _refuse(queue, copies[index].name, outcome)
         return failures
+
+    def _stored_without_row(self, queue: str, kind: Kind, names: Sequence[str]) -> set[str]:
+        """Those of these names that a task bears of which the ledger knows nothing, where the broker can tell.
+
+        Such a task got its name from the engine, or the ledger was lost; a claim would make it void.
+        """
+        found = self._broker.find(kind, queue, names) or {}
+        stored = [name for name, messages in found.items() if messages]
+        if not stored:
+            return set()
+        facts = self._ledger.facts(queue, stored)
+        return {name for name in stored if name not in facts}
 
     def _publish(
         self,
@@ -236,7 +255,7 @@ class Enqueuer:
     ) -> dict[int, Exception]:
         """Publish, then turn claims into live rows, or give up those whose message is known not to be stored."""
         queue = copies[0].queue
-        results = self._publisher.publish([messages[index] for index in outgoing], self._deadline_s)
+        results = self._broker.publish([messages[index] for index in outgoing], self._deadline_s)
         failures = {index: error for index, error in zip(outgoing, results, strict=True) if error is not None}
         claimed = [index for index in outgoing if copies[index].content.named]
         lost = [index for index in claimed if isinstance(failures.get(index), NOT_STORED)]
@@ -251,7 +270,7 @@ class Enqueuer:
 
     def _release(self, queue: str, claims: Sequence[tuple[str, str]]) -> None:
         try:
-            self._facts.release(queue, claims)
+            self._ledger.release(queue, claims)
         except errors.TransientError as exc:
             # The claims stay: their names are refused until they are taken over, and housekeeping tries to publish.
             _log.warning("%d names in queue %s stay reserved: %s", len(claims), queue, exc)
@@ -264,7 +283,7 @@ class Enqueuer:
         """
         now_us = self._clock.now_us()
         try:
-            self._facts.confirm(queue, claims, now_us)
+            self._ledger.confirm(queue, claims, now_us)
         except errors.TransientError as exc:
             return exc
         if now_us - claimed_us < self._takeover_us:

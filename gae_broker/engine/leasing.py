@@ -14,6 +14,7 @@ from gae_broker import errors
 from gae_broker.domain import retry, wire
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Content, Copy, Progress
+from gae_broker.engine.adoption import Adopter
 from gae_broker.engine.catalog import Catalog, require_pull
 from gae_broker.engine.intake import Hand, Taken
 from gae_broker.engine.lease_change import LeaseChanger
@@ -68,6 +69,7 @@ class Leaser:
         self._namer = namer
         self._mover = mover
         self._tombstone_us = round(settings.tombstone_s * _US)
+        self._adopter = Adopter(broker, ledger, catalog, clock, namer, mover)
         self._changer = LeaseChanger(broker, ledger, clock, namer, mover)
 
     def lease(
@@ -108,6 +110,7 @@ class Leaser:
         call = _Call(config, max_tasks, now_us, now_us + lease_us)
         if by_tag and tag:
             return self._lease_held(call, tag, max_tasks)
+        self._adopter.adopt(queue, control, max_tasks)
         waiting = self._ledger.held_ready(queue, 1 if by_tag else max_tasks, now_us)
         until_us = now_us + self._tombstone_us
         hand = Hand(self._broker, self._mover, self._ledger, queue, control, now_us, until_us)

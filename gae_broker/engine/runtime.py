@@ -114,8 +114,8 @@ class Runtime:
         mover = Mover(self.broker, self.ledger, self.clock, self.settings.publish_deadline_s)
         stamps = Stamps(self.clock)
         self.enqueuer = Enqueuer(
-            publisher=self.broker,
-            facts=self.ledger,
+            broker=self.broker,
+            ledger=self.ledger,
             catalog=self.catalog,
             clock=self.clock,
             stamps=stamps,

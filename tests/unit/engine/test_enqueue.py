@@ -12,7 +12,7 @@ from gae_broker.engine import entry
 from gae_broker.engine.enqueue import MAX_ETA_US, NewTask
 from gae_broker.ports import State
 from tests.unit.engine.doubles import Down, Passing, Refusing
-from tests.unit.engine.worlds import SETTINGS, START_US, S, World, pull_task, push_task
+from tests.unit.engine.worlds import SETTINGS, START_US, S, World, adapters, pull_task, push_task
 
 DAY_S = 86_400
 
@@ -258,3 +258,24 @@ def test_claims_stay_while_the_broker_is_down(world):
     world.clock.advance(SETTINGS.claim_takeover_s + 1)
     assert failing.runtime.housekeeper.run_once().completed == 0
     assert world.runtime.housekeeper.run_once().completed == 1
+
+
+@pytest.mark.parametrize("leased", [False, True])
+@pytest.mark.parametrize("tag", [None, "t"])
+def test_a_name_that_was_chosen_for_a_live_task_exists(world, tag, leased):
+    name = world.put(eta_s=-1)
+    if leased:
+        world.lease()
+    (added,) = world.add(pull_task(name, tag=tag, payload=b"other"))
+    assert type(added.error) is errors.TaskAlreadyExistsError
+    world.clock.advance(100)
+    assert [copy.content.payload for copy in world.lease()] == [b"p"]
+
+
+def test_with_a_lost_ledger_live_tasks_still_keep_their_names(world):
+    world.put("n")
+    with adapters(world.clock) as (_, empty):
+        fresh = World(world.broker, empty, world.clock, "f-")
+        assert type(fresh.add(pull_task("n"))[0].error) is errors.TaskAlreadyExistsError
+        fresh.clock.advance(1)
+        assert [copy.name for copy in fresh.lease()] == ["n"]
