@@ -20,14 +20,14 @@ _BEFORE_ALL_US = -(2**63)
 _COUNTED_ANEW = 1000  # matured messages from which on a depth keeps what it counted
 _COUNTING_WAIT_S = 0.05
 
-_WAITING = "FROM broker_messages WHERE queue_id = ?1 AND claim < 0"
+_WAITING = "FROM broker_messages WHERE queue_id = :queue AND claim < 0"
 _DEPTH = f"""
 SELECT ready, delayed, unacked,
-    (SELECT count(*) {_WAITING} AND due_us > counted_us AND due_us <= ?2),
-    (SELECT count(*) {_WAITING} AND due_us > ?2 AND due_us <= counted_us),
+    (SELECT count(*) {_WAITING} AND due_us > counted_us AND due_us <= :now),
+    (SELECT count(*) {_WAITING} AND due_us > :now AND due_us <= counted_us),
     (SELECT due_us {_WAITING} ORDER BY due_us LIMIT 1),
-    (SELECT min(due_us) FROM broker_messages WHERE queue_id = ?1 AND claim > 0)
-FROM broker_queues WHERE id = ?1
+    (SELECT min(due_us) FROM broker_messages WHERE queue_id = :queue AND claim > 0)
+FROM broker_queues WHERE id = :queue
 """  # noqa: S608 - constants only
 _COLUMNS = "copy_id, key, due_us, meta, body"
 
@@ -81,7 +81,7 @@ class Browsing:
         """As `Browser.depth`; the cost does not grow with what is stored."""
         queue_id, now_us = self._queues.id(kind, queue), self._clock.now_us()
         with self._connections.reading() as connection:
-            row = connection.execute(_DEPTH, (queue_id, now_us)).fetchone()
+            row = connection.execute(_DEPTH, {"queue": queue_id, "now": now_us}).fetchone()
         ready, delayed, unacked, matured, unmatured, waiting_us, held_us = row
         change = matured - unmatured
         dues_us = [due_us for due_us in (waiting_us, held_us) if due_us is not None]

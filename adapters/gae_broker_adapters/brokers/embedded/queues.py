@@ -85,8 +85,9 @@ def count_until(connection: sqlite3.Connection, queue_id: int, now_us: int) -> N
     ).fetchone()
     matured = between if now_us > mark else -between
     connection.execute(
-        "UPDATE broker_queues SET ready = ready + ?1, delayed = delayed - ?1, counted_us = ?2 WHERE id = ?3",
-        (matured, now_us, queue_id),
+        "UPDATE broker_queues SET ready = ready + :matured, delayed = delayed - :matured, counted_us = :now"
+        " WHERE id = :queue",
+        {"matured": matured, "now": now_us, "queue": queue_id},
     )
 
 
