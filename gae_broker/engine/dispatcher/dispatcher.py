@@ -123,6 +123,7 @@ class Dispatcher:
         end_s = time.monotonic() + self._drain_s
         while not all(lane.is_idle for lane in lanes) and time.monotonic() < end_s and not self._force.is_set():
             await _first(self._force, _POLL_S)
+        await self._exchange()  # a last report: nothing is in flight any more
         left = sum(not lane.is_idle for lane in lanes)
         if left:
             _log.warning("attempts of %d queues did not end in time; their tasks go back to the queue", left)

@@ -17,6 +17,7 @@ from gae_broker.engine.targets.failures import EXCERPT, READ_LIMIT, answered, ov
 from gae_broker.engine.targets.hand import Hand, Numbered
 from gae_broker.engine.targets.local import refuse_hasty
 from gae_broker.engine.targets.target import Job
+from gae_broker.engine.targets.window import PERIOD_S, Window
 from gae_broker.ports import Clock
 
 _US = 1_000_000
@@ -42,6 +43,8 @@ class HttpTarget:
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
         self._limit = limit
+        self._window = Window()
+        self._period: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Get ready; connections are made as they are needed."""
@@ -61,18 +64,22 @@ class HttpTarget:
 
     def room(self) -> int:
         """As `Target.room`."""
-        return self._capacity() - len(self._hand)
+        return self._window.size(self._capacity()) - len(self._hand)
 
     def when_room(self, notify: Callable[[], None]) -> None:
         """As `Target.when_room`."""
+        self._window.filled()
         self._hand.when_room(notify)
 
     def start(self, jobs: Sequence[Job]) -> None:
         """As `Target.start`; nothing waits here, so nothing is ever given back."""
-        for numbered in self._hand.take(refuse_hasty(jobs, self.room(), self._clock, self._loop)):
+        free = self._capacity() - len(self._hand)
+        for numbered in self._hand.take(refuse_hasty(jobs, free, self._clock, self._loop)):
             task = self._loop.create_task(self._run(numbered))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if self._period is None:
+            self._period = self._loop.call_later(PERIOD_S, self._end_period)
 
     def withdraw(self) -> None:
         """Nothing to do: every attempt begins at once."""
@@ -80,6 +87,8 @@ class HttpTarget:
     async def close(self) -> None:
         """As `Target.close`."""
         self._hand.forget()
+        if self._period is not None:
+            self._period.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,10 +99,18 @@ class HttpTarget:
     def _capacity(self) -> int:
         return max(min(self._limit, _most_files() - _SPARE_FILES), 1)
 
+    def _end_period(self) -> None:
+        self._period = None
+        self._window.period(self._capacity())
+        self._hand.notify()
+        if len(self._hand):
+            self._period = self._loop.call_later(PERIOD_S, self._end_period)
+
     async def _run(self, numbered: Numbered) -> None:
         number, request = numbered
         started_us = self._clock.now_us()
         outcome = await self._attempt(request, started_us)
+        self._window.ended()
         self._hand.resolve([(number, outcome)])
 
     async def _attempt(self, request: HttpRequest, started_us: int) -> Outcome:
