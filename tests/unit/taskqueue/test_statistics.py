@@ -23,7 +23,7 @@ def test_an_empty_queue_has_no_oldest_task(world):
 @pytest.mark.parametrize(
     "queues",
     [["push", "pull"], ("push", "pull"), [Queue("push"), Queue("pull")], iter(["push", "pull"])],
-    ids=repr,
+    ids=["list", "tuple", "queues", "iterator"],
 )
 def test_figures_of_several_queues_in_order(world, queues):
     assert [figures.queue.name for figures in QueueStatistics.fetch(queues)] == ["push", "pull"]
