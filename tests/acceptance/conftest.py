@@ -15,6 +15,10 @@ from typing import IO
 
 import pytest
 
+from gae_broker import taskqueue
+from gae_broker.engine.runtime import Runtime, using
+from gae_broker.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 
@@ -117,6 +121,14 @@ class Commands:
         found = Running(words, self.folder, self.environment | variables)
         self.running.append(found)
         return found
+
+    def add(self, queue: str, *names: str) -> None:
+        """Add tasks from this process, as a web server would."""
+        settings = Settings(
+            url=f"embedded:///{self.folder / 'gae-broker.db'}", queue_yaml=str(self.folder / "queue.yaml")
+        )
+        with Runtime.open(settings) as runtime, using(runtime):
+            taskqueue.Queue(queue).add([taskqueue.Task(name=name) for name in names])
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the directory, all at once as editors do."""

@@ -46,8 +46,8 @@ def test_pause_resume_and_purge_reach_a_running_dispatcher(gae_broker) -> None:
     gae_broker.write("queue.yaml", QUEUES)
     gae_broker.write("handler.py", APP)
     assert gae_broker("queues", "pause", "default").code == 0
-    assert gae_broker("tasks", "add", "default", "--name", "held").code == 0
-    assert gae_broker("tasks", "add", "other", "--name", "free").code == 0
+    gae_broker.add("default", "held")
+    gae_broker.add("other", "free")
     dispatcher = gae_broker.start("dispatch", "--target", "handler:app", "--log-format", "json")
     first = json.loads(dispatcher.line('"event": "task.attempt"'))
     assert (first["queue"], first["task"], first["status"]) == ("other", "free", 200)
@@ -58,11 +58,10 @@ def test_pause_resume_and_purge_reach_a_running_dispatcher(gae_broker) -> None:
     assert json.loads(dispatcher.line('"event": "task.attempt"'))["task"] == "held"
 
     assert gae_broker("queues", "pause", "default").code == 0
-    for name in ("a", "b"):
-        assert gae_broker("tasks", "add", "default", "--name", name).code == 0
+    gae_broker.add("default", "a", "b")
     assert "Purge 2 tasks" in gae_broker("queues", "purge", "default", "--yes").err
     assert gae_broker("queues", "resume", "default").code == 0
-    assert gae_broker("tasks", "add", "default", "--name", "last").code == 0
+    gae_broker.add("default", "last")
     assert json.loads(dispatcher.line('"event": "task.attempt"'))["task"] == "last"
     assert dispatcher.end() == -signal.SIGTERM
     assert (gae_broker.folder / "ran").read_text().split() == ["free", "held", "last"]
@@ -82,8 +81,7 @@ def test_dispatch_waits_for_what_starts_together_with_it(gae_broker) -> None:
 def test_dispatch_with_a_pool_of_processes(gae_broker) -> None:
     gae_broker.write("handler.py", APP)
     dispatcher = gae_broker.start("dispatch", "--target", "handler:app", "--processes", "1-2")
-    for name in ("a", "b", "c"):
-        assert gae_broker("tasks", "add", "default", "--name", name).code == 0
+    gae_broker.add("default", "a", "b", "c")
     for _ in range(3):
         dispatcher.line("200")
     assert dispatcher.end() == -signal.SIGTERM

@@ -146,8 +146,8 @@ def test_an_asgi_application_runs_on_one_loop(gae_broker, serve) -> None:
     gae_broker.write("service.py", ASGI)
     server, url = serve(app="service")
     assert get(url) == ""
-    gae_broker("tasks", "add", "default", "--payload", "x" * 50_000)
-    server.line("default", "200")
+    gae_broker.add("default", "a")
+    server.line("default a POST /_ah/queue/default try 1: 200")
     assert server.end() == -signal.SIGTERM
     assert [line for line in server.seen if line in ("began\n", "ended\n")] == ["began\n", "ended\n"]
 
@@ -196,8 +196,8 @@ def test_an_application_that_runs_elsewhere(gae_broker, serve) -> None:
     _, url = serve("--broker-url", "embedded:///other.db")
     server = gae_broker.start("dev", "--app", url)
     server.line(f"{url}, tasks in embedded:///gae-broker.db")
-    gae_broker("tasks", "add", "default", "--url", "/who", "--name", "far")
-    server.line("default far POST /who try 1: 200")
+    gae_broker.add("default", "far")
+    server.line("default far POST /_ah/queue/default try 1: 200")
     assert server.end() == -signal.SIGTERM
 
 
