@@ -66,6 +66,14 @@ def decode(message: Message) -> Copy:
         raise StorageError(f"task {message.key!r} in queue {message.queue!r} cannot be read: {exc!r}") from exc
 
 
+def is_named(message: Message) -> bool:
+    """Whether the caller chose the task's name, told without decoding the rest.
+
+    Inside a JSON text's strings every quote is escaped, so these characters can only be `encode`'s own key.
+    """
+    return '"named":true' in message.meta
+
+
 def _decode(message: Message, meta: dict[str, Any]) -> Copy:
     retry = meta.get("retry")
     progress = meta.get("progress")

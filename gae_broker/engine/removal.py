@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from gae_broker.domain import wire
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
-from gae_broker.domain.task import Content
 from gae_broker.engine.catalog import Catalog, kind_of
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.succession import Mover
@@ -94,8 +93,8 @@ class Remover:
         if messages is None:
             outcomes = self._record(config.name, names, now_us, until_us, make=True)
             return [outcomes[name] is not Deletion.GONE for name in names]
-        found = {name: [_content(message) for message in there] for name, there in messages.items() if there}
-        chosen = [name for name in names if name in found and not any(content.named for content in found[name])]
+        found = {name: there for name, there in messages.items() if there}
+        chosen = [name for name in names if name in found and not any(map(wire.is_named, found[name]))]
         apart = set(chosen)
         # Only what exists gets a row: deleting an unknown task does not take its name. Nor does a name that was
         # chosen stay taken: nobody will ever ask for it, and a row for each such task would be a burden.
@@ -105,7 +104,7 @@ class Remover:
         outcomes |= self._record(config.name, [n for n in names if n not in found], now_us, until_us, make=False)
         unrecorded = [name for name in found if outcomes[name] is Deletion.UNKNOWN]
         existed = self._unpurged(config.name, unrecorded, found)
-        copies = [message.copy_id for there in messages.values() for message in there]
+        copies = [message.copy_id for there in found.values() for message in there]
         if copies:
             self._mover.discard(kind, config.name, copies)
         return [outcomes[name] is Deletion.DELETED or name in existed for name in names]
@@ -118,17 +117,16 @@ class Remover:
         outcomes = self._ledger.delete(queue, names, now_us, until_us, make)
         return dict(zip(names, outcomes, strict=True))
 
-    def _unpurged(self, queue: str, names: Sequence[str], found: Mapping[str, list[Content]]) -> set[str]:
+    def _unpurged(self, queue: str, names: Sequence[str], found: Mapping[str, list[Message]]) -> set[str]:
         """Those of these names, of which the ledger knew nothing, that a purge did not remove before."""
         if not names:
             return set()
         purged_us = self._ledger.control(queue).purged_us
-        return {name for name in names if any(content.created_us > purged_us for content in found[name])}
+        return {name for name in names if any(_created_us(message) > purged_us for message in found[name])}
 
 
-def _content(message: Message) -> Content:
-    """What a message carries; nothing but the name where it cannot be read."""
+def _created_us(message: Message) -> int:
     try:
-        return wire.decode(message).content
+        return wire.decode(message).content.created_us
     except StorageError:
-        return Content(message.key, named=True)
+        return 0
