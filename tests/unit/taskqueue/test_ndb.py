@@ -88,6 +88,16 @@ def test_ndbs_own_waiting_functions(context):
     assert all(rpc.result().was_enqueued for rpc in rpcs)
 
 
+def test_ndbs_waiting_functions_wait_for_what_is_under_way(context):
+    opened = threading.Event()
+    rpc = tq.create_rpc()._start("BulkAdd", {}, lambda: opened.wait(60), lambda answer: answer)
+    opener = threading.Timer(0.2, opened.set)  # ndb's loop has nothing else to do, and must not call itself exhausted
+    opener.start()
+    assert ndb.wait_any([rpc]) is rpc
+    assert rpc.result() is True
+    opener.join()
+
+
 def test_a_deadline_ends_a_yield(context):
     opened = threading.Event()
 
