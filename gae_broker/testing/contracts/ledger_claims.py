@@ -35,6 +35,17 @@ class ClaimsContract(LedgerAdoption):
         bench.claim(wish)
         assert stale_here(bench, NOW_US + 1) == [wish]
 
+    def test_claim_1_the_row_keeps_the_message_where_there_was_a_row(self, bench: LedgerBench) -> None:
+        for name in ("done", "held"):
+            bench.live(name, "old")
+            bench.ledger.finish(bench.queue, [(name, "old")], NOW_US, NOW_US + 1)
+        bench.claimed("taken-over", "old", now_us=TAKEOVER_US)
+        wishes = [bench.wish("done", "new", due_us=NOW_US + 7), bench.wish("taken-over", "new")]
+        held = Claim(bench.message("held", "new"), True, NOW_US, "tag")
+        assert bench.claim(*wishes, held, now_us=NOW_US + 1) == [GRANTED] * 3
+        assert sorted(stale_here(bench, NOW_US + 2), key=lambda claim: claim.message.key) == wishes
+        assert [task.message for task in bench.ledger.held(bench.queue, 9, None)] == [held.message]
+
     def test_claim_1_a_held_task_is_live_at_once(self, bench: LedgerBench) -> None:
         bench.held("a", due_us=NOW_US + 5)
         assert bench.fact("a") == Fact(State.LIVE, None, NOW_US + 5, 0, 0, NOW_US, held=True)

@@ -79,7 +79,11 @@ class HeldTasksContract(LedgerAdoption):
         rest = bench.ledger.lease_held(bench.queue, None, 10, NOW_US, LEASE_US)
         assert [held.message.key for held in rest] == ["b"]
 
-    @pytest.mark.parametrize("tag", ["red", "grün 🟢", "a'b\"c", "nul\0", "", "x" * 500])
+    @pytest.mark.parametrize(
+        "tag",
+        ["red", "grün 🟢", "a'b\"c", "nul\0", "\ud800", "", "🟢" * 500],
+        ids=["plain", "unicode", "quotes", "nul", "surrogate", "empty", "longest"],
+    )
     def test_lease_held_of_one_tag(self, bench: LedgerBench, tag: str) -> None:
         for number in range(3):
             bench.held(f"other-{number}", f"{tag}-other", due_us=NOW_US - 9)

@@ -159,10 +159,11 @@ class RemovalContract(LedgerAdoption):
         }
 
     def test_prune_keeps_rows_for_copies_that_come_late(self, bench: LedgerBench) -> None:
-        """A copy may be redelivered although its successor is done: its ack got lost."""
-        bench.moved("a", "copy", due_us=NOW_US - 9 * DAY_US)
-        bench.ledger.finish(bench.queue, [("a", "copy")], NOW_US, UNTIL_US)
-        bench.prune(NOW_US + MINUTE_US)
+        """A copy may be delivered again although its task is done: its ack got lost, long after it was due."""
+        bench.moved("a", "copy")
+        done_us = NOW_US + 9 * DAY_US
+        bench.ledger.finish(bench.queue, [("a", "copy")], done_us, done_us)
+        bench.prune(done_us + MINUTE_US)
         assert bench.the_fact("a").state is State.DONE
 
     def test_prune_takes_no_more_than_its_limit(self, bench: LedgerBench) -> None:

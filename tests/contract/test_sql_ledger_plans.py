@@ -1,0 +1,78 @@
+"""No statement of the SQL ledger reads more rows than it needs, however many are stored."""
+
+import sqlite3
+
+from gae_broker.domain.message import Message
+from gae_broker.domain.task import Kind
+from gae_broker.ports import Claim, Move
+from gae_broker.testing.contracts.ledger_bench import FixedClock
+from gae_broker_adapters.ledgers.sql import SqlLedger, open_ledger
+
+BY_NAME = "(queue=? AND name=?)"
+FEW = {
+    BY_NAME,
+    "ledger_held_by_eta (queue=? AND eta_us<?)",
+    "ledger_held_by_eta (queue=?)",  # with a limit, in its order
+    "ledger_held_by_eta (queue=? AND (eta_us,name)>(?,?))",
+    "ledger_held_by_tag (queue=? AND tag=? AND eta_us<?)",
+    "ledger_claimed (changed_us<?)",
+    "ledger_over (keep_us<?)",
+    "ledger_unfinished (queue=? AND created_us<?)",
+}
+"""How a statement may look for rows."""
+
+
+def message(name: str) -> Message:
+    return Message(f"copy-{name}", Kind.PULL, "q", name, 5, "{}", b"")
+
+
+def use_task_rows(ledger: SqlLedger) -> None:
+    names = ["a", "b", "held"]
+    claims = [Claim(message("a"), True, 5), Claim(message("b"), True, 5), Claim(message("held"), False, 5, "tag")]
+    ledger.claim("q", claims, 1_000, 500)
+    ledger.confirm("q", [("a", "copy-a")], 1_000)
+    ledger.release("q", [("b", "copy-b")])
+    ledger.claim("q", claims, 1_000, 500)
+    ledger.stale_claims(2_000, 10)
+    ledger.facts("q", names)
+    ledger.advance("q", [Move("a", "copy-a", "next-a", 7, 1, True, 5), Move("new", "x", "y", 7, 1, True, 5)], 1_000)
+    ledger.finish("q", [("a", "next-a")], 1_000, 1_500)
+    ledger.claim("q", claims, 2_000, 500)
+    ledger.held_ready("q", 10, 2_000)
+    ledger.lease_held("q", None, 10, 2_000, 3_000)
+    ledger.lease_held("q", "tag", 10, 4_000, 5_000)
+    ledger.move_held("q", "held", 5_000, 6_000, 4_000)
+    ledger.held("q", 10, None)
+    ledger.held("q", 10, (5, "a"))
+    ledger.delete("q", ["held", "unknown"], 5_000, 6_000, True)
+    ledger.purge("q", 10, 5_000, 6_000)
+    ledger.free("q", names)
+    ledger.prune(10**17, 10)
+    ledger.check()
+
+
+def test_every_statement_finds_its_rows_by_an_index(tmp_path, monkeypatch) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db", clock=FixedClock())
+    ledger.migrate()
+    statements: set[str] = set()
+    database = ledger._connections.database
+    connect = database._connect
+
+    def connect_traced() -> sqlite3.Connection:
+        connection = connect()
+        connection.set_trace_callback(statements.add)
+        return connection
+
+    monkeypatch.setattr(database, "_connect", connect_traced)
+    ledger._connections._start_over()
+    use_task_rows(ledger)
+    ledger.close()
+    about_rows = {statement for statement in statements if "ledger_tasks" in statement and "sqlite_" not in statement}
+    assert len(about_rows) > 20
+    reader = sqlite3.connect(tmp_path / "ledger.db")
+    for statement in about_rows:
+        for *_, step in reader.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall():
+            if "ledger_tasks" in step:
+                assert any(step.endswith(way) for way in FEW), f"{step}: {statement}"
+            assert "TEMP B-TREE" not in step, f"{step}: {statement}"
+    reader.close()
