@@ -8,11 +8,14 @@ import pickle
 
 import pytest
 
-from gae_broker import deferred, errors
+from gae_broker import deferred
 from gae_broker import taskqueue as tq
+from gae_broker.engine import runtime
 from gae_broker.testing.transactions import transaction
 from tests.unit.deferred import callables
 from tests.unit.deferred.callables import record
+from tests.unit.engine.worlds import World
+from tests.unit.taskqueue.seams import RecordingLedger, UnsureBroker
 
 LARGE = "x" * 200_000
 
@@ -143,45 +146,28 @@ def test_a_stored_call_that_is_gone_fails_for_good(world):
         deferred.run_from_datastore("nope")
 
 
-class Refusing:
-    """Payloads of the world's runtime, remembering what they keep."""
-
-    def __init__(self, payloads) -> None:
-        self.kept = set()
-        self._payloads = payloads
-
-    def store(self, body: bytes) -> str:
-        key = self._payloads.store(body)
-        self.kept.add(key)
-        return key
-
-    def fetch(self, key: str) -> bytes | None:
-        return self._payloads.fetch(key)
-
-    def forget(self, key: str) -> None:
-        self.kept.discard(key)
-        self._payloads.forget(key)
+@pytest.fixture
+def recorded(world, clock):
+    """A world whose ledger tells which payloads it keeps."""
+    ledger = RecordingLedger(world.ledger)
+    with runtime.using(World(world.broker, ledger, clock).runtime):
+        yield ledger
 
 
-def test_what_was_stored_for_a_task_that_is_refused_is_forgotten(world):
-    world.runtime.payloads = Refusing(world.runtime.payloads)
-    deferred.defer(record, LARGE, _name="n")
-    assert len(world.runtime.payloads.kept) == 1
+def test_what_was_stored_for_a_task_that_is_refused_is_forgotten(recorded):
+    first = deferred.defer(record, LARGE, _name="n")
+    assert recorded.kept == {key_of(first)}
     with pytest.raises(tq.TaskAlreadyExistsError):
         deferred.defer(record, LARGE, _name="n")
-    assert len(world.runtime.payloads.kept) == 1
+    assert recorded.kept == {key_of(first)}
 
 
-def test_what_was_stored_for_a_task_that_may_be_enqueued_is_kept(world, monkeypatch):
-    world.runtime.payloads = Refusing(world.runtime.payloads)
-
-    def unsure(*_, **__):
-        raise errors.ConfirmTimeoutError("who knows")
-
-    monkeypatch.setattr(world.runtime.enqueuer, "add", unsure)
-    with pytest.raises(tq.TransientError):
+def test_what_was_stored_for_a_task_that_may_be_enqueued_is_kept(recorded, world, clock):
+    unsure = World(UnsureBroker(world.broker), recorded, clock)
+    with runtime.using(unsure.runtime), pytest.raises(tq.TransientError):
         deferred.defer(record, LARGE)
-    assert len(world.runtime.payloads.kept) == 1
+    (copy,) = stored(world)
+    assert recorded.kept == {pickle.loads(copy.content.payload)[1][0]}
 
 
 def test_a_large_transactional_call_comes_with_the_commit_too(world):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,26 +10,12 @@ import pytest
 from gae_broker import errors
 from gae_broker import taskqueue as tq
 from gae_broker.engine import runtime
-from gae_broker.settings import Settings
 from gae_broker.taskqueue import Queue, QueueStatistics, Task
 from gae_broker.taskqueue.rpc import FINISHING, IDLE, RPC, RUNNING
+from tests.unit.engine.worlds import World
+from tests.unit.taskqueue.seams import Gate, SlowBroker
 
 THREADS = runtime._ASYNC_THREADS
-
-
-class Gate:
-    """Work that goes on when the test opens the gate; the gate is open at the end in any case."""
-
-    def __init__(self) -> None:
-        self.entered, self._open = threading.Event(), threading.Event()
-
-    def __call__(self) -> str:
-        self.entered.set()
-        assert self._open.wait(60)
-        return "answer"
-
-    def open(self) -> None:
-        self._open.set()
 
 
 @pytest.fixture
@@ -227,17 +212,19 @@ def test_a_call_without_a_deadline_waits_for_no_other(gate):
     assert start(lambda: "at once").get_result() == ["at once"]
 
 
-def test_the_deadlines_of_the_synchronous_methods(gate, monkeypatch):
-    monkeypatch.setattr(runtime.current().leaser, "lease", lambda *_, **__: gate())
-    monkeypatch.setattr(runtime.current().statistician, "fetch", lambda *_, **__: gate())
-    for call in (
-        lambda: Queue("pull").lease_tasks(1, 1, deadline=0.01),
-        lambda: Queue("pull").lease_tasks_by_tag(1, 1, deadline=0.01),
-        lambda: Queue("pull").fetch_statistics(deadline=0.01),
-        lambda: QueueStatistics.fetch("pull", deadline=0.01),
-    ):
-        with pytest.raises(errors.DeadlineExceededError):
-            call()
+def test_the_deadlines_of_the_synchronous_methods(gate, world, clock):
+    slow = World(SlowBroker(world.broker, gate), world.ledger, clock)
+    with runtime.using(slow.runtime):
+        for call in (
+            lambda: Queue("pull").lease_tasks(1, 1, deadline=0.01),
+            lambda: Queue("pull").lease_tasks_by_tag(1, 1, deadline=0.01),
+            lambda: Queue("pull").fetch_statistics(deadline=0.01),
+            lambda: QueueStatistics.fetch("pull", deadline=0.01),
+        ):
+            with pytest.raises(errors.DeadlineExceededError):
+                call()
+    gate.open()
+    slow.runtime.executor.shutdown()
 
 
 def test_wait_any_answers_with_the_first_that_is_finished(gate):
@@ -283,11 +270,8 @@ def test_many_threads_may_ask_for_one_result(world):
 
 
 def test_a_runtime_that_cannot_be_opened_is_the_services_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        runtime.Settings,
-        "load",
-        staticmethod(lambda: Settings(url="nothing://", queue_yaml=str(tmp_path / "none"))),
-    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAE_BROKER_URL", "nothing://")
     previous = runtime.use(None)
     try:
         rpc = Task().add_async()
