@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 from gae_broker.errors import BrokerUnavailableError, StorageError
 from gae_broker_adapters.brokers.embedded import faults
+from gae_broker_adapters.brokers.embedded.log import Log
 from gae_broker_adapters.brokers.embedded.readers import Readers
 
 WAIT_S = 10.0
 """How long a call waits for other processes' transactions where its caller gave no deadline."""
 
-_FIRST_PAUSE_S = 0.0002
-_LONGEST_PAUSE_S = 0.005
+_FIRST_PAUSE_S = 0.0001
+_LONGEST_PAUSE_S = 0.001
 _CHECKPOINT_PAGES = 4000  # 16 MB: a page that changes often is copied back to the file once, not often
 _WAL_LIMIT = 64 * 1024 * 1024
 _CACHE_KIB = 32 * 1024
@@ -41,7 +42,7 @@ class Connections:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
-        self._is_durable = True
+        self._log = Log(self.where)
         self._identity: tuple[int, int] | None = None
         self._data_version = -1
         self._readers = Readers(self._connect, WAIT_S)
@@ -53,7 +54,7 @@ class Connections:
 
         Args:
             wait_s: how long to wait for other threads' and processes' transactions.
-            durable: whether it must survive a power failure once committed (it survives kill -9 anyway).
+            durable: whether it must survive a power failure once this returns (it survives kill -9 anyway).
 
         Raises:
             BrokerUnavailableError, PublishRejectedError, StorageError: see `faults`.
@@ -62,19 +63,24 @@ class Connections:
         deadline = time.monotonic() + wait_s
         if not self._lock.acquire(timeout=max(wait_s, 0.0)):
             raise faults.locked(self.where, wait_s)
+        log = None
         try:
-            connection = self._begin(deadline, wait_s, durable=durable)
+            connection = self._begin(deadline, wait_s)
             try:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 self._roll_back(connection)
                 raise
+            if durable:
+                log = self._log.borrow()
         except sqlite3.Error as exc:
             self._recover(exc)
             raise faults.translate(exc, self.where, publishing=durable) from exc
         finally:
             self._lock.release()
+        if log is not None:
+            self._log.flush(log)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -139,7 +145,7 @@ class Connections:
 
     # ------------------------------------------------------------------------------------------ the writer
 
-    def _begin(self, deadline: float, waited_s: float, *, durable: bool) -> sqlite3.Connection:
+    def _begin(self, deadline: float, waited_s: float) -> sqlite3.Connection:
         """Start a write transaction, trying again after short random pauses.
 
         SQLite's own busy handler backs off to 100 ms, in which other processes' short transactions overtake
@@ -150,7 +156,6 @@ class Connections:
             try:
                 connection = self._writer or self._open_writer()
                 self._require_same_file()
-                self._set_durability(connection, durable=durable)
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as exc:
                 if not faults.is_busy(exc):
@@ -169,25 +174,17 @@ class Connections:
         except sqlite3.Error:
             self._drop()
 
-    def _set_durability(self, connection: sqlite3.Connection, *, durable: bool) -> None:
-        """FULL waits for the disk at each commit, NORMAL only at checkpoints.
-
-        The pragma takes effect while it is compiled, so it must not come from the statement cache: hence a script.
-        """
-        if self.path is None or self._is_durable == durable:
-            return
-        connection.executescript(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._is_durable = durable
-
     def _open_writer(self) -> sqlite3.Connection:
         connection = self._connect()
         if self.path is not None:
-            connection.executescript(
-                f"PRAGMA synchronous=FULL; PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA cell_size_check=ON;"
-                f" PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}; PRAGMA journal_size_limit={_WAL_LIMIT}",
-            )
+            try:
+                _configure(connection)
+                self._log.open(self.path)
+            except BaseException:
+                connection.close()
+                raise
             self._identity = _identity(self.path)
-        self._writer, self._is_durable = connection, True
+        self._writer = connection
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -237,6 +234,15 @@ class Connections:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        self._log.close()
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    connection.executescript(
+        f"PRAGMA synchronous=NORMAL; PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA cell_size_check=ON;"
+        f" PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}; PRAGMA journal_size_limit={_WAL_LIMIT}",
+    )
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()  # makes the log, where there is none
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
