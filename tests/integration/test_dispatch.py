@@ -254,12 +254,14 @@ class Switch:
         self._ledger = ledger
         self.is_off = False
         self.refused = threading.Event()
+        self.refusals = []
 
     def __getattr__(self, name):
         method = getattr(self._ledger, name)
 
         def call(*args, **kwargs):
             if self.is_off:
+                self.refusals.append(name)
                 self.refused.set()
                 raise LedgerUnavailableError("switched off")
             return method(*args, **kwargs)
@@ -278,7 +280,10 @@ def test_without_a_ledger_the_dispatcher_holds_and_goes_on_by_itself(application
             await asyncio.to_thread(switch.refused.wait, GUARD_S)
             for _ in range(3):
                 field.add("")
+            polls = switch.refusals.count("control")
+            await until(lambda: switch.refusals.count("control") >= polls + 2)
             assert len(application.requests) == 1
+            assert switch.refusals.count("facts") <= 3  # it holds, rather than to take tasks and put them back
             switch.is_off = False
             await field.watcher.attempts(4)
 

@@ -73,8 +73,12 @@ class Crew:
             self._waiting.append(_Waiting(number, request, now_s))
             self._wake.put(None)
         while self._threads < self.size and len(self._waiting) > self._idle:
+            try:
+                threading.Thread(target=self._work, name="gae-broker handler", daemon=True).start()
+            except RuntimeError as exc:  # a limit of the system's; what finds no thread goes back after a while
+                _log.error("cannot start a thread: %s", exc)
+                return
             self._threads += 1
-            threading.Thread(target=self._work, name=f"gae-broker handler {self._threads}", daemon=True).start()
 
     def sweep(self) -> None:
         """Fail what is overdue, give back what has waited too long."""
