@@ -66,6 +66,14 @@ def puller(path: str) -> None:
         time.sleep(0.002)
 
 
+def holder(path: str) -> None:
+    """Take 7 tasks, say them, and keep them."""
+    broker = opened(path)
+    for delivery in broker.get(Kind.PULL, "pull", 7):
+        say(delivery.message.copy_id)
+    sys.stdin.readline()
+
+
 def consumer(path: str) -> None:
     """Process what a subscription delivers for ever; say each before it is acked."""
     broker = opened(path)
@@ -133,7 +141,7 @@ def memory_forker(_: str) -> None:
     say("parent", broker.depth(Kind.PULL, "pull").ready)
 
 
-ROLES = {role.__name__: role for role in (publisher, puller, consumer, opener, forker, memory_forker)}
+ROLES = {role.__name__: role for role in (publisher, puller, holder, consumer, opener, forker, memory_forker)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](sys.argv[2])

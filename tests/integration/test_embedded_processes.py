@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -183,3 +184,22 @@ def test_many_processes_may_create_the_file_at_once(start, tmp_path) -> None:
 def _owner(consumers: list[Process]) -> Process | None:
     alive = [consumer for consumer in consumers if consumer.process.returncode is None]
     return next((consumer for consumer in alive if "owned True" in consumer.lines), None)
+
+
+def test_nobody_is_thought_dead_whom_a_locked_file_kept_from_saying_otherwise(broker, start, tmp_path) -> None:
+    tasks = store(broker, Kind.PULL, 14)
+    holder = start("holder")
+    eventually(lambda: len(holder.words) == 7, "another process to hold half of them")
+    held_here = broker.get(Kind.PULL, "pull", 7)
+    locker = sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    time.sleep(6.5)  # longer than a heartbeat may stop
+    locker.execute("COMMIT")
+    locker.close()
+    beats_s = time.monotonic() + 2.5
+    while time.monotonic() < beats_s:
+        assert broker.get(Kind.PULL, "pull", 14) == []
+        time.sleep(0.05)
+    assert {*holder.words, *(delivery.message.copy_id for delivery in held_here)} == tasks
+    holder.kill()
+    eventually(lambda: broker.get(Kind.PULL, "pull", 14), "what the killed process held")

@@ -149,8 +149,8 @@ class Pump:
             subscriptions = list(self._subscriptions)
             self._contested = False
         with self._connections.writing(_WAIT_S) as connection:
-            receiver = self._receiver.id(connection)
             changed = self._receiver.bury_the_dead(connection)
+            receiver = self._receiver.id(connection)
             active = [
                 owners.acquire(connection, subscription.queue_id, subscription.token, receiver)
                 for subscription in subscriptions

@@ -17,6 +17,7 @@ _SMALLEST = 2**30  # up to twice that: a claim then fills its 63 bits (see schem
 
 BEAT_S = 1.0
 DEAD_AFTER_US = 5_000_000
+_FIT_TO_JUDGE_US = 3_000_000
 
 
 class Receiver:
@@ -28,6 +29,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self._id = 0
+        self._renewed_us = 0
 
     def id(self, connection: sqlite3.Connection) -> int:
         """The receiver's number, its heartbeat renewed; a new number if it was thought dead meanwhile."""
@@ -38,6 +40,7 @@ class Receiver:
             # given to somebody else next, and two receivers would pass for one.
             self._id = _SMALLEST + secrets.randbelow(_SMALLEST)
             connection.execute("INSERT INTO broker_receivers VALUES (?, ?, ?)", (self._id, now_us, os.getpid()))
+        self._renewed_us = now_us
         return self._id
 
     @property
@@ -53,8 +56,14 @@ class Receiver:
         return changed
 
     def dead(self, connection: sqlite3.Connection) -> list[tuple[int]]:
-        """The numbers of receivers whose heartbeat stopped."""
+        """The numbers of receivers whose heartbeat stopped.
+
+        A receiver whose own heartbeat was held up does not judge others: what held it up (a machine suspended, a
+        file locked for long) held them up too, and they need a moment to show that they live.
+        """
         now_us = _now_us()
+        if self._id and now_us - self._renewed_us > _FIT_TO_JUDGE_US:
+            return []
         return connection.execute(
             "SELECT id FROM broker_receivers WHERE id <> ? AND (seen_us < ? OR seen_us > ?)",
             (self._id, now_us - DEAD_AFTER_US, now_us + DEAD_AFTER_US),
