@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import types
 
 import pytest
 
@@ -155,3 +157,11 @@ def test_synchronous_calls_work_within_a_tasklet(context):
         return Queue().add(Task(name="n"))
 
     assert add().result().was_enqueued
+
+
+def test_without_ndb_or_while_it_is_being_imported_an_rpc_is_ours_alone(monkeypatch, world):
+    for module in (None, types.ModuleType("google.cloud.ndb.tasklets")):
+        monkeypatch.setitem(sys.modules, "google.cloud.ndb.tasklets", module)
+        rpc = Task().add_async()
+        assert type(rpc) is RPC
+        assert rpc.get_result().was_enqueued
