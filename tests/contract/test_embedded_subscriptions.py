@@ -197,3 +197,22 @@ def test_who_was_superseded_takes_nothing_more(tmp_path, clock) -> None:
     eventually(lambda: told.batches == [["k"]], "the message, owner again")
     assert told.owned == [True, False, True]
     broker.close()
+
+
+@pytest.mark.parametrize("failing", ["deliver", "owned"])
+def test_a_consumer_that_fails_does_not_end_the_others(broker, failing) -> None:
+    broker.declare([Queue("other")])
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    calls = {"deliver": lambda _: None, "owned": lambda _: None, failing: fail}
+    broker.subscribe("default", Sink(**calls, lost=fail)).demand(1)
+    told = Told()
+    broker.subscribe("other", told.sink).demand(5)
+    stored(broker, message(1), message(1, queue="other"))
+    eventually(lambda: told.batches == [["t001"]], "the other's message")
+    eventually(lambda: broker.depth(Kind.PUSH, "default").ready == 1, "the failed one's message to come back")
+    stored(broker, message(2, queue="other"))
+    eventually(lambda: told.batches == [["t001"], ["t002"]], "the other's next message")
+    assert not told.lost

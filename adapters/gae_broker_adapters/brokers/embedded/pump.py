@@ -119,7 +119,7 @@ class Pump:
         hungry = [subscription for subscription in self._subscriptions if subscription.wanted]
         if not hungry:
             return pause_s
-        dues_us = [subscription.next_due_us for subscription in hungry if subscription.next_due_us is not None]
+        dues_us = [each.next_due_us for each in hungry if each.is_active and each.next_due_us is not None]
         if dues_us:
             pause_s = min(pause_s, (min(dues_us) - self._clock.now_us()) / 1e6)
         return min(pause_s, _POLL_S)
@@ -159,7 +159,7 @@ class Pump:
         for subscription, is_active in zip(subscriptions, active, strict=True):
             if subscription.is_active != is_active:
                 changed.add(subscription.queue_id)
-                subscription.tell_owned(active=is_active)
+                self._tell_owned(subscription, active=is_active)
             if is_active and subscription.has_ended:  # closed meanwhile, and perhaps released before it acquired
                 self._leaving.append(subscription)
         return changed
@@ -191,14 +191,22 @@ class Pump:
         try:
             unwanted = subscription.hand_over(deliveries)
         except Exception as exc:  # noqa: BLE001 - the consumer's own code
-            _log.exception(
-                "embedded broker: the consumer of queue %r failed; its subscription ends", subscription.queue
-            )
-            subscription.tell_lost(exc)
-            self._leave(subscription)
-            return
-        self._claiming.restore(unwanted)
-        self.poke({subscription.queue_id})
+            self._expel(subscription, exc)
+        else:
+            self._claiming.restore(unwanted)
+            self.poke({subscription.queue_id})
+
+    def _tell_owned(self, subscription: EmbeddedSubscription, *, active: bool) -> None:
+        try:
+            subscription.tell_owned(active=active)
+        except Exception as exc:  # noqa: BLE001 - the consumer's own code
+            self._expel(subscription, exc)
+
+    def _expel(self, subscription: EmbeddedSubscription, exc: Exception) -> None:
+        """End the one subscription whose consumer failed; the others go on."""
+        _log.error("embedded broker: the consumer of queue %r failed; it ends", subscription.queue, exc_info=exc)
+        subscription.tell_lost(exc)
+        self._leave(subscription)
 
     # ------------------------------------------------------------------------------------------ leaving
 

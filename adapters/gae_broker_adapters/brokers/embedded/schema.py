@@ -77,16 +77,22 @@ def prepare(connections: Connections) -> None:
     """
     if connections.path is not None:
         _make_file(connections.path, connections.where)
-    with connections.writing() as connection:
+    with connections.reading() as connection:
         found = _version(connection)
-        if found is not None and found > VERSION:
-            raise StorageError(
-                f"{connections.where} has version {found}, this release reads {VERSION}; upgrade gae-broker",
-            )
-        if found is None:
+    if found is not None and found > VERSION:
+        raise StorageError(
+            f"{connections.where} has version {found}, this release reads {VERSION}; upgrade gae-broker",
+        )
+    if found is None:
+        _make_tables(connections)
+
+
+def _make_tables(connections: Connections) -> None:
+    with connections.writing() as connection:
+        if _version(connection) is None:  # else another process was faster
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT OR REPLACE INTO broker_meta VALUES ('version', ?)", (VERSION,))
+            connection.execute("INSERT INTO broker_meta VALUES ('version', ?)", (VERSION,))
 
 
 def _version(connection: sqlite3.Connection) -> int | None:

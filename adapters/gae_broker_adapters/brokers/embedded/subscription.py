@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from gae_broker.ports import Delivery, Sink
 from gae_broker_adapters.brokers.embedded.claiming import Claiming
 
+_log = logging.getLogger("gae_broker.embedded")
 _TOKEN_BITS = 62
 
 
@@ -105,7 +107,10 @@ class EmbeddedSubscription:
         """Tell the sink that nothing more will come."""
         with self._calling:
             if self.end():
-                self._sink.lost(exc)
+                try:
+                    self._sink.lost(exc)
+                except Exception:  # noqa: BLE001 - the consumer's own code
+                    _log.exception("embedded broker: the consumer of queue %r failed to end", self.queue)
 
     def end(self) -> bool:
         """Deliver nothing from now on; whether that is news."""
