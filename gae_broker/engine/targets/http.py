@@ -64,7 +64,7 @@ class HttpTarget:
 
     def room(self) -> int:
         """As `Target.room`."""
-        return self._window.size(self._capacity()) - len(self._hand)
+        return self._window.room(len(self._hand), self._capacity())
 
     def when_room(self, notify: Callable[[], None]) -> None:
         """As `Target.when_room`."""

@@ -35,3 +35,15 @@ def test_a_window_that_is_not_full_does_not_open():
     for _ in range(10):
         window.period(1000)
     assert window.size(1000) == LEAST
+
+
+def test_a_fast_server_is_sent_larger_batches_and_a_slow_one_each_as_soon_as_it_can():
+    window = Window()
+    assert window.room(LEAST - 1, 1000) == 1
+    for _ in range(LEAST * 10):
+        window.ended()
+    window.period(1000)
+    assert window.room(LEAST - 1, 1000) == 0
+    assert window.room(LEAST // 2, 1000) == LEAST // 2
+    window.period(1000)
+    assert window.room(LEAST - 1, 1000) == 1
