@@ -16,7 +16,6 @@ from gae_broker.engine.dispatcher import Result
 from gae_broker.errors import (
     ConfigurationError,
     InvalidQueueModeError,
-    LedgerUnavailableError,
     UnknownQueueError,
 )
 from tests.integration.dispatching import FAST, GUARD_S, as_module, ground, until
@@ -247,76 +246,6 @@ def test_tasks_that_find_no_thread_go_back_to_their_queue(application):
         field.serve(scenario, threads=1)
 
 
-class Switch:
-    """A ledger whose database can be switched off."""
-
-    def __init__(self, ledger):
-        self._ledger = ledger
-        self.is_off = False
-        self.refused = threading.Event()
-        self.refusals = []
-
-    def __getattr__(self, name):
-        method = getattr(self._ledger, name)
-
-        def call(*args, **kwargs):
-            if self.is_off:
-                self.refusals.append(name)
-                self.refused.set()
-                raise LedgerUnavailableError("switched off")
-            return method(*args, **kwargs)
-
-        return call
-
-
-def test_without_a_ledger_the_dispatcher_holds_and_goes_on_by_itself(application, caplog):
-    with ground(targets=APP) as field:
-        switch = field.runtime.ledger = Switch(field.runtime.ledger)
-
-        async def scenario(_):
-            field.add("")
-            await field.watcher.attempts(1)
-            switch.is_off = True
-            await asyncio.to_thread(switch.refused.wait, GUARD_S)
-            for _ in range(3):
-                field.add("")
-            polls = switch.refusals.count("control")
-            await until(lambda: switch.refusals.count("control") >= polls + 2)
-            assert len(application.requests) == 1
-            assert switch.refusals.count("facts") <= 3  # it holds, rather than to take tasks and put them back
-            switch.is_off = False
-            await field.watcher.attempts(4)
-
-        with caplog.at_level(logging.WARNING, "gae_broker.dispatch"):
-            field.serve(scenario)
-    warnings = [record.message for record in caplog.records]
-    assert warnings == [
-        "ledger: switched off; dispatching is held until it works again",
-        "ledger: works again",
-    ]
-
-
-def test_what_could_not_be_settled_is_settled_later_and_does_not_run_again(application):
-    with ground(targets=APP) as field:
-        switch = field.runtime.ledger = Switch(field.runtime.ledger)
-
-        def handler(_):
-            switch.is_off = True  # so the end of this named task cannot be recorded
-            return "200 OK"
-
-        application.answer = handler
-
-        async def scenario(_):
-            field.add("named", named=True)
-            await asyncio.to_thread(switch.refused.wait, GUARD_S)
-            switch.is_off = False
-            await field.watcher.attempts(1)
-
-        field.serve(scenario)
-        assert application.names == ["named"]
-        assert field.tasks() == 0
-
-
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_refusal_lowers_the_enforced_rate(application, status):
     application.answer = lambda _: f"{status} Busy"
@@ -328,79 +257,6 @@ def test_a_refusal_lowers_the_enforced_rate(application, status):
             await until(lambda: field.runtime.statistician.fetch("q").enforced_rate < 100.0)
 
         field.serve(scenario)
-
-
-def test_stopping_waits_for_what_runs_and_leaves_the_rest(application):
-    busy, over = threading.Event(), threading.Event()
-
-    def handler(_):
-        busy.set()
-        over.wait(GUARD_S)
-        return "200 OK"
-
-    application.answer = handler
-    with ground(Queue("q", max_concurrent=1, **FAST), targets=APP) as field:
-        field.add("a", "b", queue="q")
-
-        async def scenario(dispatcher):
-            await asyncio.to_thread(busy.wait, GUARD_S)
-            dispatcher.stop()
-            over.set()
-
-        field.serve(scenario, stop=False)
-        assert [event.task for event in field.watcher.events] == ["a"]
-        (left,) = field.runtime.broker.get(Kind.PUSH, "q", 10)
-        assert (left.message.key, left.delivery_count) == ("b", 0)
-
-
-@pytest.mark.parametrize("forced", [True, False])
-def test_what_does_not_end_in_time_goes_back_to_its_queue(application, forced):
-    busy, over = threading.Event(), threading.Event()
-
-    def handler(_):
-        busy.set()
-        over.wait(GUARD_S)
-        return "200 OK"
-
-    application.answer = handler
-    with ground(targets=APP) as field:
-        field.add("a")
-
-        async def scenario(dispatcher):
-            await asyncio.to_thread(busy.wait, GUARD_S)
-            dispatcher.stop()
-            if forced:
-                dispatcher.stop()
-
-        field.serve(scenario, stop=False, drain_timeout_s=GUARD_S * 2 if forced else 0.05)
-        over.set()
-        assert field.watcher.events == []
-        assert field.tasks() == 1
-
-        async def again(_):
-            await field.watcher.attempts(1)
-
-        field.serve(again)
-
-
-def test_another_dispatcher_takes_over_when_one_stops(application):
-    with ground(targets=APP) as field:
-
-        async def scenario(first):
-            field.add("a")
-            await field.watcher.attempts(1)
-            second = field.dispatcher()
-            running = asyncio.create_task(second.run())
-            epoch = field.runtime.ledger.control("default").epoch
-            first.stop()
-            await until(lambda: field.runtime.ledger.control("default").epoch > epoch)
-            field.add("b")
-            await field.watcher.attempts(2)
-            second.stop()
-            await running
-
-        field.serve(scenario, stop=False)
-    assert application.names == ["a", "b"]
 
 
 def test_named_queues_only(application):
