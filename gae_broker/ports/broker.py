@@ -126,7 +126,10 @@ class Browser(Protocol):
     """Looks into queues without taking anything; what a broker cannot know it says by its return value."""
 
     def find(self, kind: Kind, queue: str, keys: Sequence[str]) -> Mapping[str, list[Message]] | None:
-        """The stored messages of these keys, those in workers' hands included; ``None``: cannot be looked up."""
+        """The stored messages of these keys, those in workers' hands included; ``None``: cannot be looked up.
+
+        Keys of which there is no message are left out.
+        """
 
     def browse(self, kind: Kind, queue: str, limit: int, after: tuple[int, str] | None) -> list[Message] | None:
         """Up to ``limit`` messages in (due, key) order behind ``after``; ``None``: cannot be listed."""
