@@ -48,6 +48,46 @@ for generation in (1, 2):
 ledger.close()
 """
 
+FORKS_WHILE_WRITING = """
+import threading
+stop = threading.Event()
+def write():
+    number = 0
+    while not stop.is_set():
+        claim(f"writer-{number}")
+        number += 1
+writer = threading.Thread(target=write)
+writer.start()
+for generation in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(claim(f"child-{generation}") != ["granted"])
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+writer.join()
+ledger.close()
+print("done")
+"""
+
+FORKS_AND_CLOSES = """
+claim("parent")
+closed, close = os.pipe()
+read, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    ledger.facts("q", ["parent"])
+    os.write(tell, b"read")
+    os.read(closed, 1)
+    os._exit(claim("child") != ["granted"])
+os.read(read, 4)
+ledger.close()
+os.write(close, b"x")
+assert os.waitpid(child, 0)[1] == 0
+ledger = open_ledger(url, clock=None)
+print(sorted(ledger.facts("q", ["parent", "child"])))
+ledger.close()
+"""
+
 FORKS_WITHOUT_A_FILE = """
 claim("parent")
 child = os.fork()
@@ -71,7 +111,18 @@ while True:
 
 
 def script(code: str, url: str, *options: str) -> list[str]:
-    return [sys.executable, "-W", "error", *options, "-c", PROLOGUE + code, url, *sys.path]
+    return [
+        sys.executable,
+        "-W",
+        "error",
+        "-W",
+        "ignore:This process:DeprecationWarning",
+        *options,
+        "-c",
+        PROLOGUE + code,
+        url,
+        *sys.path,
+    ]
 
 
 def run(code: str, url: str, *options: str) -> list[str]:
@@ -89,6 +140,15 @@ def test_forked_processes_use_one_file(tmp_path) -> None:
         "parent ['granted'] 0",
         "parent ['granted'] 7",
     ]
+
+
+def test_processes_forked_while_a_thread_writes_can_write(tmp_path) -> None:
+    assert run(FORKS_WHILE_WRITING, f"sqlite:///{tmp_path}/ledger.db") == ["done"]
+
+
+def test_a_parent_that_closes_the_file_leaves_it_to_its_child(tmp_path) -> None:
+    """With connections inherited, SQLite would take the parent's locks for the child's and unlink the child's log."""
+    assert run(FORKS_AND_CLOSES, f"sqlite:///{tmp_path}/ledger.db") == ["['child', 'parent']"]
 
 
 def test_a_forked_process_has_no_memory_of_its_parents(tmp_path) -> None:

@@ -21,7 +21,7 @@ def check(connections: Connections, clock: Clock) -> list[Check]:
     database = connections.database
     found = connections.read(schema.version)
     schema.require_readable(found, database.where)
-    if found < len(schema.MIGRATIONS):
+    if not schema.is_current(found):
         # Not a fault: before a first start there are no tables, after an upgrade there are old ones.
         text = (
             f"{database.where} has version {found}; the next process that starts brings it to {len(schema.MIGRATIONS)}"

@@ -42,6 +42,8 @@ class SqlLedger(SqlFacts, SqlPurge, SqlHeldTasks, SqlControls, SqlPayloads):
         """
         database = self._connections.database
         database.prepare()
+        if schema.is_current(self._connections.read(schema.version)):
+            return
 
         def work(connection: sa.Connection) -> None:
             database.exclude_others(connection)

@@ -97,7 +97,6 @@ def vacate(row: Row) -> Row | None:
     return replace(
         row,
         state=State.DELETED,
-        live_copy=None,
         until_us=0,
         keep_us=row.prior_keep_us,
         prior_keep_us=0,

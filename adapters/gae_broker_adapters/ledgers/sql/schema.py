@@ -99,6 +99,11 @@ def version(connection: sa.Connection) -> int:
     return 0 if found is None else int(found)
 
 
+def is_current(found: int) -> bool:
+    """Whether a version is this release's."""
+    return found == len(MIGRATIONS)
+
+
 def migrate(connection: sa.Connection, where: str) -> None:
     """Bring the schema to this release's version; to be called in a transaction that nobody else is in.
 
@@ -106,7 +111,7 @@ def migrate(connection: sa.Connection, where: str) -> None:
         StorageError: it is of a later release.
     """
     found = version(connection)
-    if found == len(MIGRATIONS):
+    if is_current(found):
         return
     require_readable(found, where)
     for step in MIGRATIONS[found:]:
