@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import sys
-
 import click
 
 from gae_broker.cli.command import Command, option
 from gae_broker.cli.embedded_store import empty
-from gae_broker.cli.opened import opened
-from gae_broker.cli.session import Session, current
+from gae_broker.cli.session import current
 from gae_broker.cli.settings_flags import load_settings, settings_flags
-from gae_broker.cli.signals import run_until_signalled
-from gae_broker.domain.queue import Mode
 from gae_broker.domain.setting_values import DEFAULT_TARGET
-from gae_broker.engine.runtime import Runtime
-from gae_broker.engine.targets.applications import Application
-from gae_broker.web.attempt_lines import AttemptLines
-from gae_broker.web.development import Development
-from gae_broker.web.finding import find_application
-from gae_broker.web.server import LOOPBACK, listen
 
 
 @click.command(
@@ -45,6 +31,9 @@ from gae_broker.web.server import LOOPBACK, listen
 @settings_flags("targets", "drain_timeout_s", "dispatch_deadline_s")
 def dev(app: str | None, port: int, queues: str | None, *, reset: bool) -> None:
     """Run the development server."""
+    # What it stands on takes several times as long to import as the help takes to show.
+    from gae_broker.cli.dev_server import serve  # noqa: PLC0415
+
     session = current()
     if queues is not None:
         session.flags["queue_yaml"] = queues
@@ -54,36 +43,4 @@ def dev(app: str | None, port: int, queues: str | None, *, reset: bool) -> None:
         raise click.UsageError("Name the application: --app module:app, or --app http://localhost:8000.")
     if reset:
         empty(session, settings)
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does; the application is imported from here
-    with contextlib.ExitStack() as stack:
-        sock = None if "://" in app else stack.enter_context(listen(port))
-        if sock is not None:
-            os.environ.setdefault("DEFAULT_VERSION_HOSTNAME", f"localhost:{sock.getsockname()[1]}")
-        runtime = stack.enter_context(opened(session))
-        found = None if sock is None else find_application(app)
-        _run(session, runtime, app, found, sock)
-
-
-def _run(session: Session, runtime: Runtime, app: str, found: Application | None, sock: socket.socket | None) -> None:
-    lines = AttemptLines(
-        _print, runtime.clock.now_us, color=session.color(sys.stdout), as_json=session.format == "json"
-    )
-    development = Development(runtime, lines, session.tell, found=found, sock=sock, target=app)
-
-    async def begin() -> None:
-        await development.run(lambda: _greet(session, runtime, app, sock))
-
-    run_until_signalled(session, begin, development.stop, runtime.settings.drain_timeout_s)
-
-
-def _greet(session: Session, runtime: Runtime, app: str, sock: socket.socket | None) -> None:
-    where = "" if sock is None else f" on http://{LOOPBACK}:{sock.getsockname()[1]}"
-    session.tell(f"{app}{where}, tasks in {runtime.settings.show('url')}")
-    shown = [
-        f"{queue.name} ({queue.rate_text if queue.mode is Mode.PUSH else 'pull'})" for queue in runtime.catalog.queues()
-    ]
-    session.tell(f"queues: {', '.join(shown)}; Ctrl-C ends")
-
-
-def _print(line: str) -> None:
-    click.echo(line)
+    serve(session, app, port)

@@ -8,12 +8,9 @@ import sys
 import click
 
 from gae_broker.cli.command import Command, option
-from gae_broker.cli.opened import opened
 from gae_broker.cli.session import current
 from gae_broker.cli.settings_flags import load_settings, settings_flags
-from gae_broker.cli.signals import run_until_signalled
 from gae_broker.domain.setting_values import DEFAULT_TARGET
-from gae_broker.engine.dispatcher import Dispatcher
 from gae_broker.errors import SettingsError
 from gae_broker.settings import flag, variable
 
@@ -33,6 +30,11 @@ from gae_broker.settings import flag, variable
 @settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s")
 def dispatch(queues: str | None) -> None:
     """Dispatch."""
+    # What the command stands on takes several times as long to import as its help takes to show.
+    from gae_broker.cli.opened import opened  # noqa: PLC0415
+    from gae_broker.cli.signals import die_of, run_until_signalled  # noqa: PLC0415
+    from gae_broker.engine.dispatcher import Dispatcher  # noqa: PLC0415
+
     session = current()
     settings = load_settings(session)
     if not settings.targets:
@@ -49,4 +51,5 @@ def dispatch(queues: str | None) -> None:
     with opened(session, patient=True) as runtime:
         dispatcher = Dispatcher(runtime, names)
         session.tell(f"Dispatching {', '.join(names) if names else 'every push queue'} to {settings.show('targets')}.")
-        run_until_signalled(session, dispatcher.run, dispatcher.stop, settings.drain_timeout_s)
+        received = run_until_signalled(session, dispatcher.run, dispatcher.stop, settings.drain_timeout_s)
+    die_of(received)  # not before all is closed: a file that nobody has open is whole without its -wal

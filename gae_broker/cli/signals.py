@@ -13,19 +13,33 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 def run_until_signalled(
     session: Session, begin: Callable[[], Awaitable[None]], stop: Callable[[], None], drain_s: float
-) -> None:
-    """Run until it ends or a signal comes; after a signal, die of it, so that whoever started this sees it.
+) -> signal.Signals | None:
+    """Run until it ends or a signal comes; after a second signal, die of the first, at once.
 
     Args:
         session: told that the end is near.
         begin: runs until it was stopped.
         stop: called for each signal: the first time to drain, the second to end at once.
         drain_s: how long draining may take.
+
+    Returns:
+        The signal that came: close what is open, then `die_of` it.
     """
     received = asyncio.run(_run(session, begin, stop, drain_s))
-    if received:
-        signal.signal(received[0], signal.SIG_DFL)
-        signal.raise_signal(received[0])
+    if not received:
+        return None
+    for number in HANDLED:  # whoever is waiting for the closing need not
+        signal.signal(number, signal.SIG_DFL)
+    if len(received) > 1:
+        die_of(received[0])
+    return received[0]
+
+
+def die_of(number: signal.Signals | None) -> None:
+    """End as the signal would have ended this, so that whoever started this sees it; without one, go on."""
+    if number is not None:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 async def _run(

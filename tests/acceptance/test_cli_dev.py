@@ -170,6 +170,14 @@ def test_the_first_signal_lets_attempts_finish(gae_broker, serve) -> None:
     assert "has no tasks" in gae_broker("tasks", "list", "default").err
 
 
+def test_a_file_that_nobody_has_open_is_whole_by_itself(gae_broker, serve) -> None:
+    server, url = serve()
+    get(f"{url}/add?name=a")
+    server.line("default a", "200")
+    assert server.end(signal.SIGINT) == -signal.SIGINT
+    assert [path.name for path in gae_broker.folder.glob("gae-broker.db*")] == ["gae-broker.db"]
+
+
 def test_the_second_signal_does_not_wait_and_the_task_is_kept(gae_broker, serve) -> None:
     server, url = serve("--drain-timeout", "1h")
     get(f"{url}/add?url=/slow&name=s")
