@@ -39,8 +39,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line.update({key: value for key, value in vars(record).items() if key not in _OWN})
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+        if error := _error(self, record):
+            line["error"] = error
         return mask(json.dumps(line, default=str, ensure_ascii=False))
 
 
@@ -58,9 +58,14 @@ class TextFormatter(logging.Formatter):
             level = f"\x1b[{_COLORS[record.levelno]}m{level}\x1b[0m"
         time = _time(record).astimezone().strftime("%H:%M:%S")
         line = f"{time} {level} {record.name}: {record.getMessage()}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+        if error := _error(self, record):
+            line += "\n" + error
         return mask(line)
+
+
+def _error(formatter: logging.Formatter, record: logging.LogRecord) -> str | None:
+    """The record's traceback; one from a worker process brings it as text."""
+    return formatter.formatException(record.exc_info) if record.exc_info else record.exc_text
 
 
 def _time(record: logging.LogRecord) -> datetime.datetime:

@@ -48,6 +48,14 @@ def test_json_lines_carry_errors(stream: io.StringIO) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("style", LogFormat)
+def test_tracebacks_that_a_worker_process_sent_as_text(stream: io.StringIO, style: LogFormat) -> None:
+    logs.configure(stream, style)
+    sent = {"name": "shop", "levelno": logging.ERROR, "levelname": "ERROR", "msg": "failed", "args": None}
+    LOG.handle(logging.makeLogRecord({**sent, "exc_info": None, "exc_text": "Traceback ...\nValueError: on purpose"}))
+    assert "ValueError: on purpose" in stream.getvalue()
+
+
 @pytest.mark.parametrize(("color", "level"), [(False, "WARNING"), (True, "\x1b[33mWARNING\x1b[0m")])
 def test_text_lines(stream: io.StringIO, color: bool, level: str) -> None:
     logs.configure(stream, LogFormat.TEXT, color=color)
