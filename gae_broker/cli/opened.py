@@ -13,6 +13,7 @@ from gae_broker.cli.settings_flags import load_settings
 from gae_broker.engine import runtime
 from gae_broker.engine.runtime import Runtime
 from gae_broker.errors import TransientError
+from gae_broker.settings import DEFAULT_SOURCE
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
@@ -34,6 +35,11 @@ def opened(session: Session, *, patient: bool = False) -> Iterator[Runtime]:
     with _open(session, patient=patient) as found, runtime.using(found):
         for warning in found.catalog.file.warnings:
             session.warn(warning)
+        if found.catalog.file.path is None and found.settings.source("queue_yaml") != DEFAULT_SOURCE:
+            named = found.settings.queue_yaml
+            session.warn(
+                f"there is no {named} (from {found.settings.source('queue_yaml')}): only the queue 'default' exists"
+            )
         yield found
 
 

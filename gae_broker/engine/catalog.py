@@ -94,7 +94,17 @@ class Catalog:
                 return False
             changed = file != self._file
             self._file = file
+            if changed:
+                self._tell(file)
             return changed
+
+    def _tell(self, file: QueueFile) -> None:
+        if self._stamp is None:
+            _log.warning("%s is gone: only the queue 'default' exists", self._path)
+            return
+        _log.info("%s changed, in force now: %s", self._path, ", ".join(map(_brief, file.queues.values())))
+        for warning in file.warnings:
+            _log.warning("%s", warning)
 
     def _make(self, name: str) -> Queue:
         queue = Queue(name)
@@ -118,6 +128,10 @@ class Catalog:
         except OSError:
             return 0, -1  # reading it will say what is wrong
         return status.st_mtime_ns, status.st_size
+
+
+def _brief(queue: Queue) -> str:
+    return f"{queue.name} ({'pull' if queue.mode is Mode.PULL else queue.rate_text})"
 
 
 def kind_of(queue: Queue) -> Kind:

@@ -81,6 +81,27 @@ def test_reload(catalog, path, declared):
     assert [sorted(queues) for queues in declared] == [["default", "one", "two"]]
 
 
+def test_what_is_in_force_after_a_change_is_logged(catalog, path, caplog):
+    write(path, TWO)
+    with caplog.at_level(logging.INFO):
+        catalog.reload_if_changed()
+        path.unlink()
+        catalog.reload_if_changed()
+        catalog.reload_if_changed()
+    changed, gone = [record.getMessage() for record in caplog.records]
+    assert changed.startswith(f"{path} changed, in force now: ")
+    assert "two (pull)" in changed
+    assert gone == f"{path} is gone: only the queue 'default' exists"
+
+
+def test_a_changed_file_is_warned_of_as_at_the_start(catalog, path, caplog):
+    write(path, "queue:\n- name: one\n  rate:\n")
+    with caplog.at_level(logging.WARNING):
+        assert catalog.reload_if_changed()
+    assert catalog.file.warnings
+    assert [record.getMessage() for record in caplog.records] == list(catalog.file.warnings)
+
+
 def test_touching_the_file_changes_nothing(catalog, path):
     write(path, ONE)
     assert not catalog.reload_if_changed()
