@@ -6,14 +6,11 @@ import sys
 
 import click
 
-from gae_broker.cli.session import Session
 
-
-def confirm(session: Session, action: str, *, yes: bool) -> None:
+def confirm(action: str, *, yes: bool) -> None:
     """Return if the action may go on: ``--yes`` was given, or the person at the terminal says so.
 
     Args:
-        session: says it went on.
         action: what would be done, with the count: ``purge 12 tasks of queue 'mail'``.
         yes: whether ``--yes`` was given.
 
@@ -22,7 +19,6 @@ def confirm(session: Session, action: str, *, yes: bool) -> None:
         click.Abort: the answer was no.
     """
     if yes:
-        session.tell(action[0].upper() + action[1:] + ".")
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"would {action}; nobody to ask here, so give --yes to do it.")

@@ -107,6 +107,8 @@ def describe(queue: str) -> None:
         "defined": f"{path}:{config.line}" if config.line else "implicit",
     }
     fields = {name: value for name, value in data.items() if not isinstance(value, dict | list)}
+    if data["enforced_rate"] is not None:
+        fields["enforced_rate"] = f"{data['enforced_rate']:g}/s"
     fields |= {name: value for name, value in _retry(config.retry).items() if value is not None}
     write_fields(session, data, fields)
 

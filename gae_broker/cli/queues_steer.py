@@ -70,5 +70,6 @@ def purge(queue: str, *, yes: bool) -> None:
     session = current()
     with opened(session) as runtime:
         tasks = runtime.statistician.fetch(queue).tasks
-        confirm(session, f"purge {count(tasks, 'task')} of queue '{queue}'", yes=yes)
+        confirm(f"purge {count(tasks, 'task')} of queue '{queue}'", yes=yes)
         runtime.remover.purge(queue)
+    session.tell(f"Queue '{queue}' is purged of {count(tasks, 'task')}.")

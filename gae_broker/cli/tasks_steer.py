@@ -88,7 +88,7 @@ def delete(queue: str, names: tuple[str, ...], *, yes: bool) -> None:
     session = current()
     with opened(session) as runtime:
         runtime.catalog.get(queue)
-        confirm(session, f"delete {count(len(names), 'task')} of queue '{queue}'", yes=yes)
+        confirm(f"delete {count(len(names), 'task')} of queue '{queue}'", yes=yes)
         deleted = runtime.remover.delete(queue, list(names))
     results = dict(zip(names, deleted, strict=True))
     data = {"tasks": [{"name": name, "deleted": done} for name, done in results.items()]}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,11 +125,22 @@ class Commands:
 
     def add(self, queue: str, *names: str) -> None:
         """Add tasks from this process, as a web server would."""
+        with self._opened() as runtime, using(runtime):
+            taskqueue.Queue(queue).add([taskqueue.Task(name=name) for name in names])
+
+    def wait_until_held(self, queue: str) -> None:
+        """Return when the dispatcher that serves a paused queue has reported that it holds it."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        with self._opened() as runtime:
+            while (report := runtime.ledger.control(queue).report) is None or report.enforced_rate:
+                assert time.monotonic() < give_up_s, report
+                time.sleep(0.05)
+
+    def _opened(self) -> Runtime:
         settings = Settings(
             url=f"embedded:///{self.folder / 'gae-broker.db'}", queue_yaml=str(self.folder / "queue.yaml")
         )
-        with Runtime.open(settings) as runtime, using(runtime):
-            taskqueue.Queue(queue).add([taskqueue.Task(name=name) for name in names])
+        return Runtime.open(settings)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the directory, all at once as editors do."""

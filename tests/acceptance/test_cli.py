@@ -58,13 +58,38 @@ def test_pause_resume_and_purge_reach_a_running_dispatcher(gae_broker) -> None:
     assert json.loads(dispatcher.line('"event": "task.attempt"'))["task"] == "held"
 
     assert gae_broker("queues", "pause", "default").code == 0
+    gae_broker.wait_until_held("default")
     gae_broker.add("default", "a", "b")
-    assert "Purge 2 tasks" in gae_broker("queues", "purge", "default", "--yes").err
+    assert "purged of 2 tasks" in gae_broker("queues", "purge", "default", "--yes").err
     assert gae_broker("queues", "resume", "default").code == 0
     gae_broker.add("default", "last")
     assert json.loads(dispatcher.line('"event": "task.attempt"'))["task"] == "last"
     assert dispatcher.end() == -signal.SIGTERM
     assert (gae_broker.folder / "ran").read_text().split() == ["free", "held", "last"]
+
+
+def test_of_two_dispatchers_the_second_stands_by_and_says_when_it_serves(gae_broker) -> None:
+    gae_broker.write("handler.py", APP)
+    first = gae_broker.start("dispatch", "--target", "handler:app")
+    first.line("serving here now: default")
+    second = gae_broker.start("dispatch", "--target", "handler:app")
+    second.line("Dispatching every push queue")
+    gae_broker.add("default", "a")
+    first.line("default a POST", "200")
+    assert first.end() == -signal.SIGTERM
+    second.line("serving here now: default")
+    assert second.end() == -signal.SIGTERM
+    assert [path.name for path in gae_broker.folder.glob("gae-broker.db*")] == ["gae-broker.db"]
+
+
+def test_a_failed_attempts_line_says_what_comes_next_and_a_handlers_traceback_is_shown(gae_broker) -> None:
+    gae_broker.write("queue.yaml", "queue:\n- name: default\n  retry_parameters: {min_backoff_seconds: 3}\n")
+    gae_broker.write("raising.py", "def app(environ, start_response):\n    raise ValueError('on purpose')\n")
+    gae_broker.add("default", "a")
+    dispatcher = gae_broker.start("dispatch", "--target", "raising:app", "--processes", "1-2")
+    dispatcher.line("ValueError: on purpose")
+    dispatcher.line("default a POST /_ah/queue/default try 1: 500", ", retry in 3.0 s: ")
+    assert dispatcher.end() == -signal.SIGTERM
 
 
 def test_dispatch_waits_for_what_starts_together_with_it(gae_broker) -> None:

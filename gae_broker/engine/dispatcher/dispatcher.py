@@ -73,6 +73,7 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._leaving: set[Lane] = set()
         self._reported: dict[str, tuple[Report, float]] = {}
+        self._served: frozenset[str] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
@@ -124,9 +125,9 @@ class Dispatcher:
         while not all(lane.is_idle for lane in lanes) and time.monotonic() < end_s and not self._force.is_set():
             await _first(self._force, _POLL_S)
         await self._exchange()  # a last report: nothing is in flight any more
-        left = sum(not lane.is_idle for lane in lanes)
+        left = [lane.queue.name for lane in lanes if not lane.is_idle]
         if left:
-            _log.warning("attempts of %d queues did not end in time; their tasks go back to the queue", left)
+            _log.warning("attempts did not end in time, their tasks go back to the queue: %s", ", ".join(left))
 
     async def _close(self) -> None:
         await self._targets.close()
@@ -142,6 +143,7 @@ class Dispatcher:
         await self._exchange()
         for lane in self._lanes.values():
             lane.refresh()
+        self._tell_served()
         for lane in [lane for lane in self._leaving if lane.is_idle]:
             self._leaving.discard(lane)
             await self._end(lane)
@@ -165,6 +167,15 @@ class Dispatcher:
         concurrency = sum(queue.max_concurrent for queue in queues.values())
         for target in self._targets:
             target.expect(concurrency)
+
+    def _tell_served(self) -> None:
+        """Say which queues came to be served here, and which went: of several dispatchers the others stand by."""
+        served = frozenset(name for name, lane in self._lanes.items() if lane.is_serving)
+        if came := served - self._served:
+            _log.info("serving here now: %s", ", ".join(sorted(came)))
+        if went := self._served - served:
+            _log.info("not serving here any more: %s", ", ".join(sorted(went)))
+        self._served = served
 
     def _wanted(self) -> list[Queue]:
         push = [queue for queue in self._runtime.catalog.queues() if queue.mode is Mode.PUSH]

@@ -37,6 +37,7 @@ class AttemptEvent:
         reason: why it failed, empty for a success.
         next_eta_us: when the task is tried again, ``None`` if it is not.
         body_excerpt: the beginning of the answer.
+        retry_in_s: seconds between the attempt's end and the next one, ``None`` if there is none.
     """
 
     queue: str
@@ -51,6 +52,7 @@ class AttemptEvent:
     reason: str
     next_eta_us: int | None
     body_excerpt: bytes
+    retry_in_s: float | None = None
 
 
 class Observer(Protocol):
@@ -81,7 +83,16 @@ def event_of(settled: Settled) -> AttemptEvent:
         reason=reason,
         next_eta_us=next_eta_us,
         body_excerpt=outcome.body_excerpt,
+        retry_in_s=None if next_eta_us is None else max(next_eta_us - outcome.ended_us, 0) / _US,
     )
+
+
+def _outlook(event: AttemptEvent) -> str:
+    """What comes next and why, where the attempt failed."""
+    if event.result is Result.SUCCESS:
+        return ""
+    wait = "" if event.retry_in_s is None else f" in {event.retry_in_s:.1f} s"
+    return f", {event.result}{wait}: {event.reason}"
 
 
 _NAMES = {Result.SUCCESS: "task.attempt", Result.RETRY: "task.retry", Result.FAILED: "task.failed"}
@@ -106,7 +117,7 @@ class LogObserver:
             event.attempt,
             event.status or "no answer",
             event.duration_s,
-            f", {event.result}: {event.reason}" if event.reason else "",
+            _outlook(event),
             extra={
                 "event": _NAMES[event.result],
                 "queue": event.queue,

@@ -58,6 +58,11 @@ class Lane:
         return self._state.queue
 
     @property
+    def is_serving(self) -> bool:
+        """Whether this dispatcher is the one that serves the queue."""
+        return self._epoch is not None and not self.is_lost
+
+    @property
     def is_idle(self) -> bool:
         """Whether it holds no delivery."""
         return self._held == 0

@@ -71,7 +71,7 @@ def test_purge_needs_yes_where_nobody_can_be_asked_and_says_how_many(cli) -> Non
     assert (refused.code, "would purge 3 tasks of queue 'inbox'" in refused.err) == (2, True)
     assert cli("queues", "describe", "inbox", "--format", "json").data["tasks_in_queue"] == 3
     done = cli("queues", "purge", "inbox", "--yes")
-    assert (done.code, done.err) == (0, "Purge 3 tasks of queue 'inbox'.\n")
+    assert (done.code, done.err) == (0, "Queue 'inbox' is purged of 3 tasks.\n")
     assert cli("queues", "describe", "inbox", "--format", "json").data["tasks_in_queue"] == 0
 
 
@@ -84,6 +84,20 @@ def test_an_unknown_queue(cli, command: str) -> None:
     found = cli("queues", command, "mial")
     assert found.code == 1
     assert found.err == "Error: queue 'mial' is not in queue.yaml; it has: default, inbox, mail, stopped\n"
+
+
+def test_a_file_that_was_named_and_is_not_there_is_told(cli, home: Path) -> None:
+    found = cli("queues", "list", "--queue-yaml", "queues.yml")
+    assert (found.code, found.err) == (
+        0,
+        "warning: there is no queues.yml (from flag): only the queue 'default' exists\n",
+    )
+    (home / "queue.yaml").unlink()
+    assert cli("queues", "list").err == ""
+
+
+def test_the_enforced_rate_is_shown_as_a_rate(cli) -> None:
+    assert "enforced_rate            0.166667/s\n" in cli("queues", "describe", "mail").out
 
 
 def test_warnings_of_queue_yaml_are_told_and_can_be_silenced(cli, home: Path) -> None:
