@@ -136,6 +136,7 @@ class Adoption:
         opener: ``module:function`` that opens the adapter, with ``(url, *, clock)``.
         shares_processes: whether two objects opened with one url share their messages.
         counts_delayed: whether `Depth.delayed` is known.
+        counts_unacked: whether `Depth.unacked` is known.
         separates_dead: whether each queue's dead letters can be taken apart from the others'.
         supersedes_stalled: whether a process kept from working is superseded within `PATIENCE_S`.
     """
@@ -143,6 +144,7 @@ class Adoption:
     opener: ClassVar[str]
     shares_processes: ClassVar[bool] = True
     counts_delayed: ClassVar[bool] = True
+    counts_unacked: ClassVar[bool] = True
     separates_dead: ClassVar[bool] = True
     supersedes_stalled: ClassVar[bool] = False
 

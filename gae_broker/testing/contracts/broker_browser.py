@@ -101,8 +101,9 @@ class BrowserContract(Adoption):
         def agrees() -> bool:
             depth = bench.broker.depth(Kind.PULL, bench.pull)
             delayed = expected.delayed if self.counts_delayed else depth.delayed
+            unacked = expected.unacked if self.counts_unacked else depth.unacked
             oldest_us = depth.oldest_due_us and expected.oldest_due_us
-            return depth == Depth(expected.ready, delayed, expected.unacked, oldest_us)
+            return depth == Depth(expected.ready, delayed, unacked, oldest_us)
 
         eventually(agrees, f"{expected}")
 

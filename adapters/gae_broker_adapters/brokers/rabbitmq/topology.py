@@ -1,0 +1,208 @@
+"""Every object on the broker, and the way a message takes through them; pure.
+
+The delayed exchange is a radix-16 wheel of quorum queues (design section 3). A delay is written as seven hexadecimal
+digits of 100 ms; the message enters at its highest digit that is not zero, waits ``digit * 16**level`` units in that
+queue, and is dead-lettered to the next lower level. All messages of one delay queue have the same time to live, so
+the head of the queue is always the next to expire. Names carry the version, because arguments are immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gae_broker.domain.task import Kind
+
+UNIT_US = 100_000
+RADIX = 16
+LEVELS = 7
+"""16**7 units are 310 days; a task's eta is at most 30 days ahead, and a retry or a lease less."""
+MAX_UNITS = RADIX**LEVELS - 1
+DELIVERY_LIMIT = 1_000_000_000
+"""In effect none: retries and their limits are the engine's; without a limit 4.x would set one of 20."""
+CONSUMER_TIMEOUT_MS = 25 * 3600 * 1000
+"""Above the longest dispatch deadline, 24 hours."""
+_QUORUM = {"x-queue-type": "quorum"}
+_SAFE_DEAD_LETTERS = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+Arguments = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange to declare; always durable."""
+
+    name: str
+    type: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerQueue:
+    """A queue to declare; always durable."""
+
+    name: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding to declare, to a queue or (``to_exchange``) to an exchange."""
+
+    source: str
+    destination: str
+    key: str
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A set of objects, in an order in which they can be declared."""
+
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[BrokerQueue, ...]
+    bindings: tuple[Binding, ...]
+
+    def __add__(self, other: Topology) -> Topology:
+        return Topology(
+            self.exchanges + other.exchanges,
+            self.queues + other.queues,
+            self.bindings + other.bindings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of all objects under one prefix."""
+
+    prefix: str = "gaetq"
+
+    def exchange(self, kind: Kind) -> str:
+        """The exchange for messages that are due at once."""
+        return f"{self.prefix}.{kind}"
+
+    def queue(self, kind: Kind, queue: str) -> str:
+        """The queue of one App Engine queue, or (`Kind.DEAD`) of its exhausted tasks."""
+        return f"{self.prefix}.{kind}.q.{queue}"
+
+    def level(self, level: int) -> str:
+        """The exchange through which a level of the wheel is entered."""
+        return f"{self.prefix}.delay.v1.{level}"
+
+    def delay(self, level: int, digit: int) -> str:
+        """The queue in which a message waits ``digit * 16**level`` units."""
+        return f"{self.prefix}.delay.v1.{level}.{digit:x}"
+
+    @property
+    def due(self) -> str:
+        """The exchange at the end of the wheel."""
+        return f"{self.prefix}.due.v1"
+
+    def owner(self, queue: str) -> str:
+        """The exclusive queue that the dispatcher which owns a push queue holds."""
+        return f"{self.prefix}.owner.{queue}"
+
+    @property
+    def orphan(self) -> str:
+        """Exchange and queue of messages whose queue is gone."""
+        return f"{self.prefix}.orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the broker's version allows."""
+
+    consumer_timeout: bool = True
+
+    @staticmethod
+    def of(version: str) -> Features:
+        """The features of a server version (``3.10.8``)."""
+        numbers = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2])
+        return Features(consumer_timeout=numbers >= (3, 12))
+
+
+def shared(names: Names) -> Topology:
+    """What all queues share: the exchanges, the wheel, and the place for orphans."""
+    exchanges = [
+        Exchange(names.orphan, "fanout"),
+        Exchange(names.exchange(Kind.PUSH), "direct"),
+        Exchange(names.exchange(Kind.PULL), "direct"),
+        Exchange(names.exchange(Kind.DEAD), "direct"),
+        # Without the alternate exchange one message that cannot be routed would, after 32 of its kind, stop the
+        # level for every queue (dead_letter_worker_consumer_prefetch).
+        Exchange(names.due, "topic", {"alternate-exchange": names.orphan}),
+        *(Exchange(names.level(level), "topic") for level in range(LEVELS)),
+    ]
+    queues = [BrokerQueue(names.orphan, _QUORUM)]
+    bindings = [Binding(names.orphan, names.orphan, "")]
+    for level in range(LEVELS):
+        below = names.level(level - 1) if level else names.due
+        bindings.append(Binding(names.level(level), below, _pattern(level, 0), to_exchange=True))
+        for digit in range(1, RADIX):
+            waits_ms = digit * RADIX**level * UNIT_US // 1000
+            arguments = {
+                **_QUORUM,
+                **_SAFE_DEAD_LETTERS,
+                "x-message-ttl": waits_ms,
+                "x-dead-letter-exchange": below,
+            }
+            queues.append(BrokerQueue(names.delay(level, digit), arguments))
+            bindings.append(Binding(names.level(level), names.delay(level, digit), _pattern(level, digit)))
+    return Topology(tuple(exchanges), tuple(queues), tuple(bindings))
+
+
+def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topology:
+    """What one App Engine queue needs."""
+    arguments: dict[str, str | int | bool] = {
+        **_QUORUM,
+        **_SAFE_DEAD_LETTERS,
+        "x-dead-letter-exchange": names.exchange(Kind.DEAD),
+        "x-dead-letter-routing-key": queue,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    if kind is Kind.PUSH:
+        arguments["x-single-active-consumer"] = True
+    if features.consumer_timeout:
+        arguments["x-consumer-timeout"] = CONSUMER_TIMEOUT_MS
+    name, dead = names.queue(kind, queue), names.queue(Kind.DEAD, queue)
+    return Topology(
+        (),
+        (BrokerQueue(dead, _QUORUM), BrokerQueue(name, arguments)),
+        (
+            Binding(names.exchange(Kind.DEAD), dead, queue),
+            Binding(names.exchange(kind), name, queue),
+            # A fixed depth: '#' would also match names that end alike.
+            Binding(names.due, name, ".".join(["*"] * LEVELS + [kind, queue])),
+        ),
+    )
+
+
+def whole(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
+    """Everything for a set of App Engine queues."""
+    topology = shared(names)
+    for kind, queue in queues:
+        topology += of_queue(names, kind, queue, features)
+    return topology
+
+
+def route(names: Names, kind: Kind, queue: str, due_us: int, now_us: int) -> tuple[str, str]:
+    """The exchange and the routing key of a message due at ``due_us``; the wait is rounded up, never down."""
+    units = -((now_us - due_us) // UNIT_US)
+    if kind is Kind.DEAD or units <= 0:
+        return names.exchange(kind), queue
+    digits = list(_digits(min(units, MAX_UNITS)))
+    highest = next(level for level, digit in zip(reversed(range(LEVELS)), digits, strict=True) if digit)
+    return names.level(highest), ".".join([*(f"{digit:x}" for digit in digits), kind, queue])
+
+
+def _digits(units: int) -> Iterator[int]:
+    """The digits of a wait, the highest level first."""
+    for level in reversed(range(LEVELS)):
+        yield units // RADIX**level % RADIX
+
+
+def _pattern(level: int, digit: int) -> str:
+    """Matches every routing key with this digit at this level."""
+    words = ["*"] * (LEVELS + 2)
+    words[LEVELS - 1 - level] = f"{digit:x}"
+    return ".".join(words)
