@@ -16,8 +16,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: $(STAMP) oracle ## the whole test suite (ARGS="-k lease" passes options on)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) oracle ## the whole test suite (ARGS="-k lease" passes options on; ARGS="-n 0 --pdb" debugs)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 demo: $(STAMP) ## the sample shop on the embedded broker, a hundred tasks, live
 	@$(BIN)/python -m tests.apps.demo $(ARGS)
