@@ -61,11 +61,12 @@ class Connections:
             LedgerUnavailableError, StorageError: see `Database.translate`.
         """
         self._require_usable()
+        deadline = time.monotonic() + WAIT_S
         with self._gate.reading(WAIT_S) as turn:
             if not turn:
                 raise self._locked()
             self._require_open()
-            return self._attempt(self._read, work)
+            return self._attempt(self._read, work, deadline)
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a function in one transaction; again from the start, if others stood in its way.
@@ -75,11 +76,12 @@ class Connections:
                 committing, it is not known to be done.
         """
         self._require_usable()
+        deadline = time.monotonic() + WAIT_S
         with self._gate.writing(WAIT_S) as turn:
             if not turn:
                 raise self._locked()
             self._require_open()
-            return self._attempt(self._write, work)
+            return self._attempt(self._write, work, deadline)
 
     def close(self) -> None:
         """Close every connection for good, when the calls under way have ended. Idempotent."""
@@ -95,9 +97,8 @@ class Connections:
 
     # ------------------------------------------------------------------------------------------ transactions
 
-    def _attempt(self, run: _Run[T], work: Callable[[sa.Connection], T]) -> T:
-        """Try until it succeeds, fails for good, or took too long; in short random pauses."""
-        deadline = time.monotonic() + WAIT_S
+    def _attempt(self, run: _Run[T], work: Callable[[sa.Connection], T], deadline: float) -> T:
+        """Try once, and until it succeeds, fails for good, or the deadline is over; in short random pauses."""
         pause_s = _FIRST_PAUSE_S
         while True:
             progress = _Progress()
