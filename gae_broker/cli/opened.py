@@ -6,14 +6,16 @@ import contextlib
 import random
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from gae_broker.cli.command import describe
 from gae_broker.cli.session import Session
 from gae_broker.cli.settings_flags import load_settings
-from gae_broker.engine import runtime
-from gae_broker.engine.runtime import Runtime
 from gae_broker.errors import TransientError
 from gae_broker.settings import DEFAULT_SOURCE
+
+if TYPE_CHECKING:
+    from gae_broker.engine.runtime import Runtime
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
@@ -32,6 +34,8 @@ def opened(session: Session, *, patient: bool = False) -> Iterator[Runtime]:
         ConfigurationError: a setting or queue.yaml cannot be used.
         TransientError: broker or ledger cannot be reached.
     """
+    from gae_broker.engine import runtime  # noqa: PLC0415 - --help of a command must be quick
+
     with _open(session, patient=patient) as found, runtime.using(found):
         for warning in found.catalog.file.warnings:
             session.warn(warning)
@@ -44,6 +48,8 @@ def opened(session: Session, *, patient: bool = False) -> Iterator[Runtime]:
 
 
 def _open(session: Session, *, patient: bool) -> Runtime:
+    from gae_broker.engine.runtime import Runtime  # noqa: PLC0415 - as above
+
     settings = load_settings(session)
     pause_s = _FIRST_PAUSE_S
     while True:
