@@ -99,6 +99,7 @@ if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
 print(claim("parent"))
+ledger.close()
 """
 
 CLAIMS_FOR_EVER = """
