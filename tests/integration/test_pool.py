@@ -85,6 +85,26 @@ def test_a_worker_that_dies_fails_its_attempts_and_is_replaced():
     with_pool(scenario)
 
 
+def test_a_machine_that_starts_no_process_now_is_asked_again_later(monkeypatch, caplog):
+    monkeypatch.setattr("gae_broker.engine.targets.pool._LONGEST_PAUSE_S", 0.3)
+    real, refusals = subprocess.Popen, []
+
+    def refuse_once(*args, **kwargs):
+        if not refusals:
+            refusals.append(1)
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real(*args, **kwargs)
+
+    async def scenario(pool):
+        monkeypatch.setattr(subprocess, "Popen", refuse_once)
+        await asyncio.gather(*start(pool, request("/die")))
+        await until(lambda: pool.room() > 0)
+
+    with_pool(scenario)
+    assert refusals
+    assert "cannot start a worker process" in caplog.text
+
+
 def test_a_stuck_worker_is_killed_and_replaced_and_its_neighbours_may_finish(tmp_path):
     async def scenario(pool):
         stuck, go = tmp_path / "stuck", tmp_path / "go"

@@ -113,6 +113,7 @@ class PoolTarget:
         """As `Target.close`."""
         if self._sweeping is not None:
             self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         self._hand.forget()
         workers, self._workers = self._workers, []
         await asyncio.gather(*(worker.close() for worker in workers))
@@ -157,7 +158,12 @@ class PoolTarget:
     async def _add(self) -> None:
         worker = WorkerProcess(self)
         self._workers.append(worker)
-        await worker.start(self._start)
+        try:
+            await worker.start(self._start)
+        except OSError:
+            self._workers.remove(worker)
+            await worker.close()
+            raise
 
     def _retire(self, worker: WorkerProcess, patience_s: float) -> None:
         worker.is_retired = True
@@ -209,11 +215,12 @@ class PoolTarget:
         self._peak, self._peak_since_s = len(self._hand), now_s
 
     async def _end(self, worker: WorkerProcess) -> None:
-        self._retiring.pop(worker)
-        self._workers.remove(worker)
         if worker.lost:
             worker.kill("")
         await worker.close()
+        # Only now: a pool that is closed meanwhile must still find it.
+        self._retiring.pop(worker, None)
+        self._workers.remove(worker)
 
 
 def _levels() -> tuple[tuple[str, int], ...]:

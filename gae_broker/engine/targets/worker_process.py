@@ -55,6 +55,7 @@ class WorkerProcess:
         self._why = ""
         self._limits_s: dict[int, float] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -63,14 +64,14 @@ class WorkerProcess:
 
     async def start(self, start: Start) -> None:
         """Start the process; it reports when it is ready."""
-        ours, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own interpreter; it returns after the fork
                 boot_arguments(theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        reader, self._writer = await asyncio.open_connection(sock=self._socket)
         self._writer.write(pack(Word.START, start))
         self._reading = asyncio.get_running_loop().create_task(self._read(reader))
 
@@ -96,22 +97,34 @@ class WorkerProcess:
             self._process.kill()
 
     async def close(self) -> None:
-        """End it: in good order if it has nothing to do, otherwise at once. Says nothing to the listener."""
+        """End it without telling the listener: in good order if it has nothing to do, otherwise at once. Idempotent."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        if self._process is None or self._writer is None:
-            return
-        if self._limits_s or not self.size:
-            self._process.kill()
+        if self._process is not None:
+            await self._end(self._process)
+        await self._hang_up()
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        if self._limits_s or not self.size or self._writer is None:
+            process.kill()
         else:
             self._say(Word.STOP)
         try:
-            await asyncio.to_thread(self._process.wait, _END_S)
+            await asyncio.to_thread(process.wait, _END_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
-        self._writer.close()
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+    async def _hang_up(self) -> None:
+        """Close our end of the socket, whatever could not be sent."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                # Shielded: whoever is cancelled while waiting would cancel the one future that all who wait share.
+                await asyncio.shield(self._writer.wait_closed())
+        elif self._socket is not None:
+            self._socket.close()
 
     def _say(self, word: Word, *content: object) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -122,8 +135,7 @@ class WorkerProcess:
             while True:
                 (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                 self._hear(*unpack(await reader.readexactly(length)))
-        if self._writer is not None:
-            self._writer.close()
+        await self._hang_up()
         reason = await self._reason()
         unresolved, self._limits_s = list(self._limits_s), {}
         self._listener.ended(self, reason, unresolved)
