@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.parity.oracle import HOW_TO_HAVE_IT, PYTHON, Oracle
+from tests.parity.oracle import HOW_TO_HAVE_IT, INSTALLED, Oracle
 
 
 @pytest.fixture(scope="session")
 def oracle() -> Iterator[Oracle]:
     """App Engine's library, ready to be asked. Missing, it fails in CI and skips elsewhere."""
-    if not PYTHON.exists():
+    if not INSTALLED.exists():
         if os.environ.get("CI"):
             pytest.fail(HOW_TO_HAVE_IT)
         pytest.skip(HOW_TO_HAVE_IT)

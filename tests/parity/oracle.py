@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PYTHON = HERE.parents[1] / ".venv-oracle" / "bin" / "python"
+ENVIRONMENT = HERE.parents[1] / ".venv-oracle"
+PYTHON = ENVIRONMENT / "bin" / "python"
+INSTALLED = ENVIRONMENT / ".installed"
 HOW_TO_HAVE_IT = "App Engine's library is not installed in .venv-oracle: run `make oracle` with a network"
 
 
