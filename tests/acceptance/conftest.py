@@ -129,10 +129,15 @@ class Commands:
             taskqueue.Queue(queue).add([taskqueue.Task(name=name) for name in names])
 
     def wait_until_held(self, queue: str) -> None:
-        """Return when the dispatcher that serves a paused queue has reported that it holds it."""
+        """Return when the dispatcher that serves a queue paused before has reported since that it holds it."""
         give_up_s = time.monotonic() + PATIENCE_S
         with self._opened() as runtime:
-            while (report := runtime.ledger.control(queue).report) is None or report.enforced_rate:
+            since_us = runtime.clock.now_us()  # an older report may be of an earlier pause
+            while (
+                (report := runtime.ledger.control(queue).report) is None
+                or report.reported_us < since_us
+                or report.enforced_rate
+            ):
                 assert time.monotonic() < give_up_s, report
                 time.sleep(0.05)
 
