@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.setting_values import mask
 from gae_broker.errors import SettingsError
 from gae_broker.ports import Broker, Clock, Ledger
@@ -20,6 +21,8 @@ BROKER_GROUP = "gae_broker.brokers"
 LEDGER_GROUP = "gae_broker.ledgers"
 BROKERS: Mapping[str, str] = {
     "embedded": "gae_broker_adapters.brokers.embedded:open_broker",
+    "amqp": "gae_broker_adapters.brokers.rabbitmq:open_broker",
+    "amqps": "gae_broker_adapters.brokers.rabbitmq:open_broker",
 }
 LEDGERS: Mapping[str, str] = {
     "sqlite": "gae_broker_adapters.ledgers.sql:open_ledger",
@@ -32,7 +35,7 @@ _ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger"}
 class OpenBroker(Protocol):
     """What an entry point of ``gae_broker.brokers`` names."""
 
-    def __call__(self, url: str, *, clock: Clock) -> Broker:
+    def __call__(self, url: str, *, clock: Clock, options: BrokerOptions) -> Broker:
         """Open the broker; raises `SettingsError` for a URL it cannot use."""
 
 
@@ -73,14 +76,15 @@ def adapters() -> list[Adapter]:
     return found
 
 
-def open_broker(url: str, *, clock: Clock) -> Broker:
+def open_broker(url: str, *, clock: Clock, options: BrokerOptions | None = None) -> Broker:
     """Open the broker that a URL names.
 
     Raises:
         SettingsError: no adapter for its scheme, or what the adapter needs is not installed.
         TransientError: it cannot be reached.
     """
-    return cast("OpenBroker", load(BROKER_GROUP, url))(url, clock=clock)
+    opening = cast("OpenBroker", load(BROKER_GROUP, url))
+    return opening(url, clock=clock, options=options or BrokerOptions())
 
 
 def open_ledger(url: str, *, clock: Clock) -> Ledger:

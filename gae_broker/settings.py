@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gae_broker.domain import setting_values as values
+from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.setting_values import Processes, mask
 from gae_broker.errors import SettingsError
 
@@ -57,7 +58,13 @@ class Settings:
     url: str = field(
         default="embedded:///gae-broker.db",
         metadata=_setting(
-            Option(values.text, mask, "URL", "Broker: embedded:///file.db, or embedded:// in memory.", True)
+            Option(
+                values.text,
+                mask,
+                "URL",
+                "Broker: amqp(s)://user@host/vhost, embedded:///file.db, or embedded:// in memory.",
+                True,
+            )
         ),
     )
     ledger: str = field(
@@ -153,6 +160,40 @@ class Settings:
         default="gaetq",
         metadata=_setting(Option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ.")),
     )
+    declaring: str = field(
+        default=Declaring.DECLARE.value,
+        metadata=_setting(
+            Option(
+                values.one_of(*Declaring),
+                str,
+                "declare|verify",
+                "Make missing queues in RabbitMQ at start, or only verify that they are there.",
+            )
+        ),
+    )
+    delays: str = field(
+        default=Delays.WHEEL.value,
+        metadata=_setting(
+            Option(
+                values.one_of(*Delays),
+                str,
+                "wheel|plugin",
+                "What delays tasks in RabbitMQ: our queues, or (up to 4.2) its x-delayed-message plugin.",
+            )
+        ),
+    )
+    management: str = field(
+        default="",
+        metadata=_setting(
+            Option(
+                values.text,
+                mask,
+                "URL",
+                "RabbitMQ's management API; empty: port 15672 of the broker's first host, same user.",
+                True,
+            )
+        ),
+    )
     default_version_hostname: str = field(
         default="",
         metadata=_setting(
@@ -178,6 +219,11 @@ class Settings:
                 f"set {variable('ledger')}, to sqlite:///file.db or postgresql://user@host/database"
             )
         return "sqlite://" + rest.partition("?")[0]
+
+    @property
+    def broker_options(self) -> BrokerOptions:
+        """What a broker adapter is told beside its URL."""
+        return BrokerOptions(self.prefix, Declaring(self.declaring), Delays(self.delays), self.management)
 
     def show(self, name: str) -> str:
         """A value as text, passwords masked."""

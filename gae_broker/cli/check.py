@@ -22,7 +22,7 @@ from gae_broker.domain.queue import QueueFile
 from gae_broker.domain.setting_values import mask
 from gae_broker.engine.runtime import SystemClock
 from gae_broker.errors import ConfigurationError, Error
-from gae_broker.ports import Check, CheckStatus
+from gae_broker.ports import Broker, Check, CheckStatus, Ledger
 from gae_broker.settings import Settings, unknown_variables
 
 _CONNECT_S = 3.0
@@ -92,9 +92,13 @@ def _queue_yaml(settings: Settings) -> Iterator[Check]:
 
 def _adapter(role: str, settings: Settings) -> Iterator[tuple[Check, ExitCode]]:
     try:
-        url = settings.url if role == "broker" else settings.ledger_url
-        opening = registry.open_broker if role == "broker" else registry.open_ledger
-        with contextlib.closing(opening(url, clock=SystemClock())) as adapter:
+        clock = SystemClock()
+        opened: Broker | Ledger
+        if role == "broker":
+            opened = registry.open_broker(settings.url, clock=clock, options=settings.broker_options)
+        else:
+            opened = registry.open_ledger(settings.ledger_url, clock=clock)
+        with contextlib.closing(opened) as adapter:
             for item in adapter.check():
                 yield item, ExitCode.UNAVAILABLE
     except Error as exc:

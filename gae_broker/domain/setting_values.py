@@ -52,6 +52,17 @@ def text(value: object) -> str:
     return value.strip()
 
 
+def one_of(*choices: str) -> Callable[[object], str]:
+    """A parser of texts that are one of a few."""
+
+    def parse(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
 def prefix(value: object) -> str:
     """The first part of RabbitMQ names."""
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):

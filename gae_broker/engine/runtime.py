@@ -101,7 +101,7 @@ class Runtime:
         """
         clock = clock or SystemClock()
         with contextlib.ExitStack() as opened:
-            broker = registry.open_broker(settings.url, clock=clock)
+            broker = registry.open_broker(settings.url, clock=clock, options=settings.broker_options)
             opened.callback(broker.close)
             ledger = registry.open_ledger(settings.ledger_url, clock=clock)
             opened.callback(ledger.close)

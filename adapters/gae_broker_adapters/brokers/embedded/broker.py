@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Kind
@@ -156,7 +157,7 @@ class EmbeddedBroker:
         self._assembled = _Parts(self._path, self._clock)
 
 
-def open_broker(url: str, *, clock: Clock) -> EmbeddedBroker:
+def open_broker(url: str, *, clock: Clock, options: BrokerOptions | None = None) -> EmbeddedBroker:  # noqa: ARG001
     """Open the broker at ``embedded:///relative.db``, ``embedded:////absolute.db`` or (in memory) ``embedded://``.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
@@ -24,13 +25,13 @@ class RabbitBroker:
     Args:
         url: see `location`.
         clock: decides how long a message waits in the wheel.
-        prefix: of every object's name.
+        options: what is set beside the URL.
     """
 
-    def __init__(self, url: str, *, clock: Clock, prefix: str = "gaetq") -> None:
+    def __init__(self, url: str, *, clock: Clock, options: BrokerOptions) -> None:
         self._location = location.parse(url)
         self._clock = clock
-        self._names = topology.Names(prefix)
+        self._names = topology.Names(options.prefix)
         self._known: dict[str, Kind] = {}
         self._connect()
 
@@ -123,6 +124,6 @@ class RabbitBroker:
             self._consumer.close()
 
 
-def open_broker(url: str, *, clock: Clock) -> RabbitBroker:
+def open_broker(url: str, *, clock: Clock, options: BrokerOptions | None = None) -> RabbitBroker:
     """Open a broker by its ``amqp://`` or ``amqps://`` URL."""
-    return RabbitBroker(url, clock=clock)
+    return RabbitBroker(url, clock=clock, options=options or BrokerOptions())
