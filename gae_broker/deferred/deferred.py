@@ -135,8 +135,9 @@ def serialize(obj: Callable[..., object], *args: object, **kwargs: object) -> by
     Plain pickle, which App Engine's own ``deferred`` loads, wherever that will do; of protocol 0 where the environment
     variable ``DEFERRED_USE_CROSS_COMPATIBLE_PICKLE_PROTOCOL`` is set and not empty.
 
-    Differs from App Engine: lambdas, closures, nested functions and classes, and what is defined in ``__main__`` go by
-    value, with cloudpickle; App Engine could not defer them. Whoever runs such a call needs cloudpickle.
+    Differs from App Engine: lambdas, closures, nested functions and classes go by value, with cloudpickle; App Engine
+    could not defer them. What ``__main__`` defines goes by name and by value: its own program uses the name, others the
+    value. Whoever runs such a call needs cloudpickle.
 
     Raises:
         ValueError: ``obj`` cannot be called.

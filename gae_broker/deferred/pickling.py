@@ -9,25 +9,33 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
+
+from gae_broker.deferred import main_program
 
 _PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
 _PYTHON_2_TEXT = "latin-1"
 
 
-class _OfMainError(pickle.PicklingError):
-    """Something of ``__main__`` is in the way: a worker's ``__main__`` is another program."""
+class _NamelessError(pickle.PicklingError):
+    """A lambda or something local of ``__main__`` is in the way."""
 
 
 class _PlainPickler(pickle.Pickler):
     """Pickle, but for what is known by the name ``__main__`` only."""
 
+    def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
+        super().__init__(buffer, protocol)
+        self._protocol = protocol
+
     def reducer_override(self, obj: object, /) -> Any:  # noqa: ANN401  (pickle's own type)
-        """Leave every object to pickle, unless it could not be found again."""
-        if isinstance(obj, type | FunctionType | BuiltinFunctionType) and getattr(obj, "__module__", "") == "__main__":
-            raise _OfMainError(f"{obj!r} is of __main__")
-        return NotImplemented
+        """Leave every object to pickle, unless another process could not find it."""
+        if not main_program.is_of_main(obj):
+            return NotImplemented
+        reference = main_program.reference(obj, self._protocol)
+        if reference is None:
+            raise _NamelessError(f"{obj!r} is of __main__, and has no name there")
+        return main_program.resolve, reference
 
 
 class _Unpickler(pickle.Unpickler):

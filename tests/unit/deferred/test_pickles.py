@@ -123,12 +123,52 @@ def times(number):
         ("deferred.serialize(sorted, [3, 1, 2], key=times)", [1, 2, 3]),
     ],
 )
-def test_what_is_of_main_goes_by_value(tmp_path, call, result):
+def test_what_is_of_main_goes_by_value_to_other_programs(tmp_path, call, result):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(call=f"sys.stdout.buffer.write({call})"))
     done = subprocess.run([sys.executable, script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
     answer = deferred.run(done.stdout)
     assert (list(answer) if isinstance(answer, map) else answer) == (result or [3])
+
+
+SUITE = """
+from gae_broker import deferred
+from gae_broker.testing import testbed
+
+ran = []
+
+class Order:
+    class Line:
+        pass
+    def ship(self, line):
+        assert type(line) is Order.Line and type(self) is Order
+        ran.append("shipped")
+
+def bill(order, then=None):
+    assert type(order) is Order
+    ran.append("billed")
+    deferred.defer(order.ship, Order.Line())
+
+bed = testbed.Testbed()
+bed.activate()
+bed.init_taskqueue_stub()
+deferred.defer(bill, Order())
+deferred.defer(lambda: None)
+stub = bed.get_stub(testbed.TASKQUEUE_SERVICE_NAME)
+while tasks := stub.get_filtered_tasks():
+    for task in tasks:
+        deferred.run(task.payload)
+        stub.DeleteTask("default", task.name)
+bed.deactivate()
+print(*ran)
+"""
+
+
+def test_a_suite_that_is_the_program_itself_runs_its_own_functions(tmp_path):
+    script = tmp_path / "suite.py"
+    script.write_text(SUITE)
+    done = subprocess.run([sys.executable, script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "billed shipped\n")
 
 
 # ------------------------------------------------------------------------------------------- Python 2
