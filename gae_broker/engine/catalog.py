@@ -12,7 +12,13 @@ from types import MappingProxyType
 from gae_broker.domain import queue_yaml
 from gae_broker.domain.queue import Mode, Queue, QueueFile
 from gae_broker.domain.task import Kind
-from gae_broker.errors import ConfigurationError, InvalidQueueModeError, TransientError, UnknownQueueError
+from gae_broker.errors import (
+    ConfigurationError,
+    InvalidQueueModeError,
+    PermissionDeniedError,
+    TransientError,
+    UnknownQueueError,
+)
 
 _log = logging.getLogger(__name__)
 _Stamp = tuple[int, int]
@@ -85,7 +91,7 @@ class Catalog:
             try:
                 file = self._load()
                 self._declare(file.queues.values())
-            except ConfigurationError as exc:
+            except (ConfigurationError, PermissionDeniedError) as exc:
                 _log.warning("%s is ignored, the queues stay as they were: %s", self._path, exc)
                 return False
             except TransientError as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from gae_broker.domain.broker_options import BrokerOptions
+from gae_broker.domain.broker_options import BrokerOptions, Declaring
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
@@ -31,6 +31,7 @@ class RabbitBroker:
     def __init__(self, url: str, *, clock: Clock, options: BrokerOptions) -> None:
         self._location = location.parse(url)
         self._clock = clock
+        self._options = options
         self._names = topology.Names(options.prefix)
         self._known: dict[str, Kind] = {}
         self._connect()
@@ -99,8 +100,12 @@ class RabbitBroker:
         wanted = {queue.name: Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH for queue in queues}
         with declaring.channel(self._location) as channel:
             features = topology.Features.of(declaring.server_version(channel))
-            pairs = [(kind, name) for name, kind in wanted.items()]
-            declaring.declare(channel, topology.whole(self._names, pairs, features))
+            shared = topology.shared(self._names)
+            own = topology.of_queues(self._names, [(kind, name) for name, kind in wanted.items()], features)
+            if self._options.declaring is Declaring.VERIFY:
+                declaring.verify(channel, shared + own)
+            else:
+                declaring.declare(channel, shared, own, self._names.seal)
         self._known |= wanted
 
     def known_queues(self) -> Mapping[str, Kind]:

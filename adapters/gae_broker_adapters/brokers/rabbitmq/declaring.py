@@ -1,22 +1,50 @@
-"""Declares the topology, or verifies that it is there; on a connection of its own, opened for that and closed."""
+"""Declares the topology, or verifies that it is there; on a connection of its own, opened for that and closed.
+
+A start must be quick, and some 120 declares answered one by one are not: requests are sent without waiting for each
+answer, and one that is refused closes the channel with a text that names the object. What is there already is not
+declared again: a look costs a tenth of it, and the arguments of a queue that an older broker or release made are no
+reason not to start (`gae-broker check` compares them).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pika
-from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
 
-from gae_broker.errors import BrokerUnavailableError, ConfigurationError, PermissionDeniedError, UnknownQueueError
+from gae_broker.errors import (
+    BrokerUnavailableError,
+    ConfigurationError,
+    Error,
+    PermissionDeniedError,
+    SettingsError,
+    UnknownQueueError,
+)
 from gae_broker_adapters.brokers.rabbitmq.location import Location
-from gae_broker_adapters.brokers.rabbitmq.topology import Topology
+from gae_broker_adapters.brokers.rabbitmq.topology import Binding, BrokerQueue, Exchange, Topology
 
 _T = TypeVar("_T")
-_REFUSED, _NOT_FOUND, _MISMATCH = 403, 404, 406
+_Named: TypeAlias = Exchange | BrokerQueue
+_Request: TypeAlias = Callable[[Any], None]
+_REFUSED, _NOT_FOUND, _MISMATCH, _COMMAND_INVALID = 403, 404, 406, 503
+_AT_ONCE = 16
+"""Objects looked at in one round trip; where one is missing, up to so many are looked at again."""
+_NAMED = re.compile(r"(?:queue|exchange) '([^']*)'")
+DEPLOY = "run `gae-broker deploy queue.yaml`"
+AS_ADMINISTRATOR = f"have an administrator {DEPLOY}, and set GAE_BROKER_DECLARING=verify for this user"
 
 
 @contextmanager
@@ -25,20 +53,37 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
 
     Raises:
         BrokerUnavailableError: the broker cannot be reached, or ended the connection.
+        SettingsError: it refuses this user, or has no such virtual host.
     """
     try:
         connection = pika.BlockingConnection(list(location.parameters))
+    except (AuthenticationError, ProbableAuthenticationError) as exc:
+        raise SettingsError(f"RabbitMQ at {location} refuses user {user(location)!r} or its password") from exc
+    except ProbableAccessDeniedError as exc:
+        raise SettingsError(
+            f"RabbitMQ at {location}: user {user(location)!r} may not use virtual host {location.virtual_host!r}, "
+            "or there is none of that name",
+        ) from exc
     except (AMQPError, OSError) as exc:
         raise BrokerUnavailableError(f"RabbitMQ at {location} cannot be reached: {exc or repr(exc)}") from exc
     try:
         yield connection.channel()
     except ChannelClosedByBroker:
         raise
+    except ConnectionClosedByBroker as exc:
+        if exc.reply_code == _COMMAND_INVALID:  # up to 3.13.2: an exchange type that no plugin brings
+            raise ConfigurationError(f"RabbitMQ at {location}: {exc.reply_text}") from exc
+        raise BrokerUnavailableError(f"RabbitMQ at {location} ended the connection: {exc.reply_text}") from exc
     except AMQPError as exc:
         raise BrokerUnavailableError(f"RabbitMQ at {location} ended the connection: {exc or repr(exc)}") from exc
     finally:
         if connection.is_open:
             connection.close()
+
+
+def user(location: Location) -> str:
+    """The user that a location names."""
+    return str(location.parameters[0].credentials.username)
 
 
 def server_version(open_channel: BlockingChannel) -> str:
@@ -48,21 +93,85 @@ def server_version(open_channel: BlockingChannel) -> str:
     return version.decode() if isinstance(version, bytes) else str(version)
 
 
-def declare(open_channel: BlockingChannel, topology: Topology) -> None:
-    """Declare everything; what exists with the same arguments stays as it is.
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look found: objects that are not there, and (since RabbitMQ 4.3) those that the user may not see."""
+
+    missing: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
+def look(open_channel: BlockingChannel, topology: Topology) -> Sight:
+    """Which exchanges and queues of a topology there are; bindings cannot be looked at."""
+    missing: list[str] = []
+    hidden: list[str] = []
+    rest: list[_Named] = [*topology.exchanges]
+    rest += topology.queues
+    while rest:
+        batch = rest[:_AT_ONCE]
+        try:
+            _pipelined(open_channel.connection, [_passive(one) for one in batch])
+        except ChannelClosedByBroker as exc:
+            name = _name(exc)
+            place = next((index for index, named in enumerate(batch) if named.name == name), None)
+            if place is None or exc.reply_code not in (_REFUSED, _NOT_FOUND):
+                raise _translated(open_channel, name, exc) from exc
+            (missing if exc.reply_code == _NOT_FOUND else hidden).append(name)
+            rest = rest[place + 1 :]
+        else:
+            rest = rest[len(batch) :]
+    return Sight(tuple(missing), tuple(hidden))
+
+
+def verify(open_channel: BlockingChannel, topology: Topology) -> None:
+    """Make sure that every exchange and queue is there, and make none.
 
     Raises:
-        ConfigurationError: an object exists with other arguments.
+        ConfigurationError: some are missing; the text names them and what makes them.
+        PermissionDeniedError: the user may not even see some.
+    """
+    sight = look(open_channel, topology)
+    if sight.missing:
+        raise ConfigurationError(
+            f"RabbitMQ lacks {_some(sight.missing)}; {DEPLOY} as a user who may declare, or import what "
+            "`gae-broker topology export` writes (this process only verifies: declaring=verify)",
+        )
+    if sight.hidden:
+        raise PermissionDeniedError(
+            f"RabbitMQ does not let user {_user(open_channel)!r} see {_some(sight.hidden)}: grant it a permission on "
+            "them (docs/how-to/permissions.md)",
+        )
+
+
+def declare(open_channel: BlockingChannel, shared: Topology, queues: Topology, seal: str) -> None:
+    """Declare what is missing; what exists stays as it is, whatever its arguments.
+
+    The exchange named ``seal`` comes last of the shared ones, so where it is, all of them and their bindings are.
+
+    Raises:
+        ConfigurationError: an object that another process made meanwhile has other arguments.
         PermissionDeniedError: the user may not declare.
     """
-    for exchange in topology.exchanges:
-        declare_one = partial(open_channel.exchange_declare, exchange.name, exchange.type, durable=True)
-        _do(exchange.name, partial(declare_one, arguments=dict(exchange.arguments)))
-    for queue in topology.queues:
-        _do(queue.name, partial(open_channel.queue_declare, queue.name, durable=True, arguments=dict(queue.arguments)))
-    for binding in topology.bindings:
-        bind = open_channel.exchange_bind if binding.to_exchange else open_channel.queue_bind
-        _do(binding.destination, partial(bind, binding.destination, binding.source, binding.key))
+    gone = set(look(open_channel, shared + queues).missing)
+    if gone.intersection(shared.names()):
+        _make(open_channel, shared, gone, seal)
+    _make(open_channel, queues, gone, "")
+
+
+def run(open_channel: BlockingChannel, name: str, call: Callable[[BlockingChannel], _T]) -> _T:
+    """Do one thing about an object on a channel of its own, so that a refusal closes nothing else.
+
+    Raises:
+        UnknownQueueError, ConfigurationError, PermissionDeniedError, BrokerUnavailableError: it was refused.
+    """
+    own = open_channel.connection.channel()
+    try:
+        return call(own)
+    except ChannelClosedByBroker as exc:
+        raise _translated(open_channel, name, exc) from exc
+    finally:
+        if own.is_open:
+            own.close()
 
 
 def ready(open_channel: BlockingChannel, name: str) -> int:
@@ -71,7 +180,7 @@ def ready(open_channel: BlockingChannel, name: str) -> int:
     Raises:
         UnknownQueueError: there is no such queue.
     """
-    return int(_do(name, lambda: open_channel.queue_declare(name, passive=True)).method.message_count)
+    return int(run(open_channel, name, lambda own: own.queue_declare(name, passive=True)).method.message_count)
 
 
 def purge(open_channel: BlockingChannel, name: str) -> int:
@@ -80,20 +189,78 @@ def purge(open_channel: BlockingChannel, name: str) -> int:
     Raises:
         UnknownQueueError: there is no such queue.
     """
-    return int(_do(name, lambda: open_channel.queue_purge(name)).method.message_count)
+    return int(run(open_channel, name, lambda own: own.queue_purge(name)).method.message_count)
 
 
-def _do(name: str, call: Callable[[], _T]) -> _T:
+def _make(open_channel: BlockingChannel, topology: Topology, gone: set[str], seal: str) -> None:
+    made = [one for one in topology.exchanges if one.name in gone]
+    requests = [_active(one) for one in made if one.name != seal]
+    requests += [_active(one) for one in topology.queues if one.name in gone]
+    requests += [_bind(one) for one in topology.bindings]
+    requests += [_active(one) for one in made if one.name == seal]
     try:
-        return call()
+        _pipelined(open_channel.connection, requests)
     except ChannelClosedByBroker as exc:
-        if exc.reply_code == _NOT_FOUND:
-            raise UnknownQueueError(f"RabbitMQ has no {name!r}: run `gae-broker deploy queue.yaml`") from exc
-        if exc.reply_code == _MISMATCH:
-            raise ConfigurationError(
-                f"RabbitMQ has {name!r} with other arguments than this release declares ({exc.reply_text}); "
-                "use another prefix, or drain and delete it",
-            ) from exc
-        if exc.reply_code == _REFUSED:
-            raise PermissionDeniedError(f"RabbitMQ does not let this user declare {name!r}: {exc.reply_text}") from exc
-        raise BrokerUnavailableError(f"RabbitMQ refused {name!r}: {exc.reply_text}") from exc
+        raise _translated(open_channel, _name(exc), exc) from exc
+
+
+def _pipelined(connection: BlockingConnection, requests: Sequence[_Request]) -> None:
+    """Send requests without waiting for answers, then wait until the broker has done them all."""
+    if not requests:
+        return
+    own = connection.channel()
+    for request in requests:
+        # pika's channel below the blocking one: without a callback it asks for no answer (AMQP's nowait).
+        request(own._impl)  # noqa: SLF001
+    own.basic_qos(prefetch_count=1)  # answered when everything before it is done
+    own.close()
+
+
+def _passive(one: _Named) -> _Request:
+    if isinstance(one, Exchange):
+        return lambda impl: impl.exchange_declare(one.name, one.type, passive=True)
+    return lambda impl: impl.queue_declare(one.name, passive=True)
+
+
+def _active(one: _Named) -> _Request:
+    if isinstance(one, Exchange):
+        return lambda impl: impl.exchange_declare(one.name, one.type, durable=True, arguments=dict(one.arguments))
+    return lambda impl: impl.queue_declare(one.name, durable=True, arguments=dict(one.arguments))
+
+
+def _bind(one: Binding) -> _Request:
+    if one.to_exchange:
+        return lambda impl: impl.exchange_bind(one.destination, one.source, one.key)
+    return lambda impl: impl.queue_bind(one.destination, one.source, one.key)
+
+
+def _translated(open_channel: BlockingChannel, name: str, exc: ChannelClosedByBroker) -> Error:
+    if exc.reply_code == _NOT_FOUND:
+        return UnknownQueueError(f"RabbitMQ has no {name!r}: {DEPLOY}")
+    if exc.reply_code == _MISMATCH:
+        return ConfigurationError(
+            f"RabbitMQ has {name!r} with other arguments than this release declares ({exc.reply_text}); "
+            "use another prefix, or drain and delete it",
+        )
+    if exc.reply_code == _REFUSED:
+        return PermissionDeniedError(
+            f"RabbitMQ does not let user {_user(open_channel)!r} declare or use {name!r} ({exc.reply_text}): "
+            f"{AS_ADMINISTRATOR}",
+        )
+    return BrokerUnavailableError(f"RabbitMQ refused {name!r}: {exc.reply_text}")
+
+
+def _name(exc: ChannelClosedByBroker) -> str:
+    """The object that a refusal is about."""
+    found = _NAMED.search(exc.reply_text)
+    return found[1] if found else exc.reply_text
+
+
+def _user(open_channel: BlockingChannel) -> str:
+    return cast("str", open_channel.connection._impl.params.credentials.username)  # noqa: SLF001 - as above
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = 3
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(map(repr, names[:shown])) + rest

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gae_broker.domain.task import Kind
+from gae_broker_adapters.brokers.rabbitmq import versions
 
 UNIT_US = 100_000
 RADIX = 16
@@ -22,7 +23,9 @@ DELIVERY_LIMIT = 1_000_000_000
 """In effect none: retries and their limits are the engine's; without a limit 4.x would set one of 20."""
 CONSUMER_TIMEOUT_MS = 25 * 3600 * 1000
 """Above the longest dispatch deadline, 24 hours."""
-_QUORUM = {"x-queue-type": "quorum"}
+_QUORUM: dict[str, str | int | bool] = {"x-queue-type": "quorum"}
+_KEPT: dict[str, str | int | bool] = {**_QUORUM, "x-delivery-limit": DELIVERY_LIMIT}
+"""Of queues that operators look into: without the limit, 4.0 drops what was looked at 20 times."""
 _SAFE_DEAD_LETTERS = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
 
 Arguments = Mapping[str, str | int | bool]
@@ -70,6 +73,10 @@ class Topology:
             self.bindings + other.bindings,
         )
 
+    def names(self) -> list[str]:
+        """The names of its exchanges and queues."""
+        return [*(one.name for one in self.exchanges), *(one.name for one in self.queues)]
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -103,6 +110,11 @@ class Names:
         return f"{self.prefix}.owner.{queue}"
 
     @property
+    def seal(self) -> str:
+        """The shared exchange that is declared last of all: where it is, what it stands for was complete once."""
+        return self.exchange(Kind.PULL)
+
+    @property
     def orphan(self) -> str:
         """Exchange and queue of messages whose queue is gone."""
         return f"{self.prefix}.orphan"
@@ -117,8 +129,7 @@ class Features:
     @staticmethod
     def of(version: str) -> Features:
         """The features of a server version (``3.10.8``)."""
-        numbers = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2])
-        return Features(consumer_timeout=numbers >= (3, 12))
+        return Features(consumer_timeout=versions.parse(version) >= (3, 12))
 
 
 def shared(names: Names) -> Topology:
@@ -133,7 +144,7 @@ def shared(names: Names) -> Topology:
         Exchange(names.due, "topic", {"alternate-exchange": names.orphan}),
         *(Exchange(names.level(level), "topic") for level in range(LEVELS)),
     ]
-    queues = [BrokerQueue(names.orphan, _QUORUM)]
+    queues = [BrokerQueue(names.orphan, _KEPT)]
     bindings = [Binding(names.orphan, names.orphan, "")]
     for level in range(LEVELS):
         below = names.level(level - 1) if level else names.due
@@ -167,7 +178,7 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
     name, dead = names.queue(kind, queue), names.queue(Kind.DEAD, queue)
     return Topology(
         (),
-        (BrokerQueue(dead, _QUORUM), BrokerQueue(name, arguments)),
+        (BrokerQueue(dead, _KEPT), BrokerQueue(name, arguments)),
         (
             Binding(names.exchange(Kind.DEAD), dead, queue),
             Binding(names.exchange(kind), name, queue),
@@ -177,12 +188,17 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
     )
 
 
-def whole(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
-    """Everything for a set of App Engine queues."""
-    topology = shared(names)
+def of_queues(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
+    """What a set of App Engine queues needs, beside what is shared."""
+    topology = Topology((), (), ())
     for kind, queue in queues:
         topology += of_queue(names, kind, queue, features)
     return topology
+
+
+def whole(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
+    """Everything for a set of App Engine queues."""
+    return shared(names) + of_queues(names, queues, features)
 
 
 def route(names: Names, kind: Kind, queue: str, due_us: int, now_us: int) -> tuple[str, str]:
