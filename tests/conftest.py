@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["gae_broker.testing.plugin"]
+pytest_plugins = ["gae_broker.testing.plugin", "tests.servers.fixtures"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,20 +1,15 @@
-"""The RabbitMQ broker: the broker contract, on the server that ``GAE_BROKER_TEST_URL`` names."""
-
-import os
+"""The RabbitMQ broker: the broker contract, on a server of each version."""
 
 import pytest
 
 from gae_broker.testing.contracts.broker import BrokerContract
 
-URL = os.environ.get("GAE_BROKER_TEST_URL", "")
 
-
-@pytest.mark.skipif(not URL, reason="GAE_BROKER_TEST_URL names no RabbitMQ to use")
 class TestRabbitMQ(BrokerContract):
     opener = "gae_broker_adapters.brokers.rabbitmq:open_broker"
     counts_delayed = False
     counts_unacked = False
 
     @pytest.fixture
-    def broker_url(self) -> str:
-        return URL
+    def broker_url(self, rabbitmq_url) -> str:
+        return rabbitmq_url

@@ -1,6 +1,5 @@
 """The SQL ledger: the ledger contract in a file, in memory, and in PostgreSQL."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from gae_broker_adapters.ledgers.sql.connections import Connections
 from gae_broker_adapters.ledgers.sql.sqlite import SQLite
 
 OPENER = "gae_broker_adapters.ledgers.sql:open_ledger"
-POSTGRESQL = "GAE_BROKER_TEST_POSTGRESQL"
 
 
 class TestFile(LedgerContract):
@@ -48,13 +46,12 @@ class TestMemory(LedgerContract):
         return "sqlite://"
 
 
-@pytest.mark.skipif(POSTGRESQL not in os.environ, reason=f"{POSTGRESQL} names no database to use")
 class TestPostgreSQL(LedgerContract):
     opener = OPENER
 
     @pytest.fixture
-    def ledger_url(self) -> str:
-        return os.environ[POSTGRESQL]
+    def ledger_url(self, postgresql_url) -> str:
+        return postgresql_url
 
 
 @pytest.mark.parametrize("where", ["", "/{}/ledger.db"], ids=["memory", "file"])
