@@ -15,11 +15,10 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks import handlers, peers, stores
+from benchmarks import peers, stores
+from benchmarks.dispatching import drain
 from benchmarks.measure import Figure, at_least, median_rate, rate
 from gae_broker import taskqueue
-from gae_broker.engine.dispatcher import Dispatcher
-from gae_broker.engine.runtime import Runtime
 
 _FEW, _MANY = 1_000, 1_000_000
 _BATCH = 100
@@ -87,7 +86,7 @@ def _figures_with(path: Path, stored: int) -> dict[str, float]:
         figures["lease + delete"] = median_rate(count, lambda: _lease_batches(count))
         if stored < 4 * count:
             stores.fill(opened, "push", 4 * count - stored, "POST")
-        figures["dispatch"] = _drain(opened, 4 * count)
+        figures["dispatch"] = drain(opened, 4 * count)
     return figures
 
 
@@ -114,22 +113,7 @@ def _lease_batches(count: int) -> None:
 def _dispatch_rate(count: int, target: str) -> float:
     with stores.directory() as where, stores.runtime(where / "push.db", targets={"default": target}) as opened:
         stores.fill(opened, "push", count, "POST")
-        return _drain(opened, count)
-
-
-def _drain(opened: Runtime, count: int) -> float:
-    """Dispatch until ``count`` attempts have succeeded; attempts per second between the first and the last."""
-    return asyncio.run(_drain_async(opened, count))
-
-
-async def _drain_async(opened: Runtime, count: int) -> float:
-    observer = handlers.CountingObserver(count)
-    dispatcher = Dispatcher(opened, observer=observer)
-    running = asyncio.create_task(dispatcher.run())
-    await observer.done.wait()
-    dispatcher.stop()
-    await running
-    return observer.rate
+        return drain(opened, count)
 
 
 async def _bare_http(url: str, count: int) -> float:

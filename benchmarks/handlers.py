@@ -27,6 +27,20 @@ def stamping(environ: dict[str, Any], start_response: Callable[..., object]) -> 
     return wsgi(environ, start_response)
 
 
+late: list[float] = []
+"""How late, in seconds, requests to `timing` came after their tasks' eta."""
+
+
+def timing(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """As `wsgi`, and notes how late the task is."""
+    late.append(time.time() - float(environ["HTTP_X_APPENGINE_TASKETA"]))
+    return wsgi(environ, start_response)
+
+
+def noop(_payload: bytes) -> None:
+    """For deferred calls."""
+
+
 class CountingObserver:
     """Counts successful attempts and sets ``done`` at the last of ``expected``."""
 

@@ -1,4 +1,4 @@
-"""Embedded stores for a benchmark: fresh, or filled with a million tasks first."""
+"""Runtimes for a benchmark: on an embedded file or on RabbitMQ, fresh or filled with tasks first."""
 
 from __future__ import annotations
 
@@ -36,19 +36,31 @@ def directory() -> Iterator[Path]:
 @contextmanager
 def runtime(path: Path, queues: str = QUEUES, targets: dict[str, str] | None = None) -> Iterator[Runtime]:
     """A runtime on an embedded file, made the process's own."""
-    settings = Settings(url=f"embedded:///{path}", targets=targets or {})
+    with _opened(Settings(url=f"embedded:///{path}", targets=targets or {}), queues) as opened:
+        yield opened
+
+
+@contextmanager
+def rabbitmq(url: str, ledger: str, queues: str = QUEUES, targets: dict[str, str] | None = None) -> Iterator[Runtime]:
+    """A runtime on RabbitMQ with a ledger by its URL, made the process's own."""
+    with _opened(Settings(url=url, ledger=ledger, targets=targets or {}), queues) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(settings: Settings, queues: str) -> Iterator[Runtime]:
     with Runtime.open(settings, queues=parse(queues)) as opened, using(opened):
         yield opened
 
 
-def fill(opened: Runtime, queue: str, count: int, method: str) -> None:
+def fill(opened: Runtime, queue: str, count: int, method: str, url: str = "/work", payload: bytes = PAYLOAD) -> None:
     """Store tasks that are due, by large batches straight into the broker."""
     now_us = opened.clock.now_us()
     for first in range(0, count, _CHUNK):
         messages = []
         for number in range(first, min(first + _CHUNK, count)):
-            url = "" if method == "PULL" else "/work"
-            content = Content(opened.names.task_name(), method=method, url=url, payload=PAYLOAD, created_us=now_us)
+            path = "" if method == "PULL" else url
+            content = Content(opened.names.task_name(), method=method, url=path, payload=payload, created_us=now_us)
             messages.append(wire.encode(Copy(opened.names.copy_id(), queue, content, now_us + number - count)))
         errors = [error for error in opened.broker.publish(messages, 60.0) if error is not None]
         if errors:

@@ -1,0 +1,1 @@
+"""RabbitMQ, measured beside what else one would put on it: bare pika, kombu, Dramatiq and Celery."""
