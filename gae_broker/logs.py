@@ -94,3 +94,5 @@ def configure(stream: TextIO, style: LogFormat, *, verbosity: int = 0, color: bo
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(LOGGER).setLevel(level_of(verbosity))
+    # pika logs as a warning what our own error or warning then says in words that help.
+    logging.getLogger("pika").setLevel(logging.CRITICAL if verbosity < 1 else logging.WARNING)

@@ -10,14 +10,19 @@ The contract suites in ``gae_broker.testing.contracts`` test each obligation aga
 
 from gae_broker.domain.message import Message
 from gae_broker.ports.broker import (
+    Action,
     Broker,
     Browser,
+    Change,
     Consumer,
     Declarer,
     Delivery,
     Depth,
+    Needs,
+    Plan,
     Publisher,
     Puller,
+    Role,
     Sink,
     Subscription,
 )
@@ -45,8 +50,10 @@ from gae_broker.ports.world import (
 )
 
 __all__ = [
+    "Action",
     "Broker",
     "Browser",
+    "Change",
     "Check",
     "CheckStatus",
     "Claim",
@@ -67,10 +74,13 @@ __all__ = [
     "Ledger",
     "Message",
     "Move",
+    "Needs",
     "Payloads",
+    "Plan",
     "Publisher",
     "Puller",
     "Report",
+    "Role",
     "Sink",
     "State",
     "Subscription",

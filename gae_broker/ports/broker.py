@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from gae_broker.domain.message import Message
@@ -144,21 +145,101 @@ class Browser(Protocol):
         """Remove what can be removed of what is not in a worker's hands; how many it removed."""
 
 
+class Action(StrEnum):
+    """What a deployment has to do about an object of the broker."""
+
+    CREATE = "create"
+    """It is missing, `Declarer.declare` makes it."""
+    CONFLICT = "conflict"
+    """It is there, otherwise than `Declarer.declare` would make it, and stays so."""
+    UNUSED = "unused"
+    """It belongs to a queue that is not wanted; it stays until `Declarer.remove`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between what is wanted and what a broker has.
+
+    Attributes:
+        what: the broker's word for the object: ``queue``, ``exchange``, ``binding``.
+        name: the broker's name for it.
+        queue: the App Engine queue it belongs to; empty for what all queues share.
+        text: what more there is to say.
+        tasks: of `Action.UNUSED`, how many tasks it is known to hold, dead letters included.
+    """
+
+    action: Action
+    what: str
+    name: str
+    queue: str = ""
+    text: str = ""
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The differences, and (``unseen``) what could not be compared and why, a sentence each."""
+
+    changes: tuple[Change, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
 class Declarer(Protocol):
     """Makes queues exist."""
 
     def declare(self, queues: Iterable[Queue]) -> None:
         """Make sure that these queues exist; idempotent, removes nothing, keeps every task."""
 
+    def plan(self, queues: Iterable[Queue]) -> Plan:
+        """What differs between these queues and what is there; changes nothing.
+
+        1. What `declare` would make is `Action.CREATE`; after it nothing is.
+        2. A queue that exists and is not among these is `Action.UNUSED`, where the broker can list its queues.
+        """
+
+    def remove(self, queue: str, *, force: bool = False) -> int:
+        """Remove a queue of either kind and its dead letters for good; idempotent.
+
+        Returns:
+            How many messages it held. Where that is not 0 and ``force`` was not given, nothing was removed, and
+            no message was lost.
+        """
+
     def known_queues(self) -> Mapping[str, Kind]:
-        """The queues that exist in the broker, configured now or not."""
+        """The queues that exist in the broker, configured now or not; where it cannot list them, those declared."""
+
+
+class Role(StrEnum):
+    """What a process does with the queues; its user's permissions follow from it."""
+
+    PRODUCER = "producer"
+    """Adds tasks."""
+    WORKER = "worker"
+    """Dispatches and leases them, and adds."""
+    ADMINISTRATOR = "administrator"
+    """Deploys queues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a broker is checked against.
+
+    Attributes:
+        queues: those that must be there.
+        longest_deadline_s: the longest time that a handler may take.
+        role: what the user must be allowed to do; ``None``: only tell what it may.
+    """
+
+    queues: Sequence[Queue] = ()
+    longest_deadline_s: float = 0.0
+    role: Role | None = None
 
 
 class Broker(Publisher, Puller, Consumer, Browser, Declarer, Protocol):
     """All that the engine needs of a broker; an adapter class implements it."""
 
-    def check(self) -> list[Check]:
-        """Look at the broker's health; never raises for what it finds."""
+    def check(self, needs: Needs) -> list[Check]:
+        """Look at the broker's health, and whether it is fit for these needs; never raises for what it finds."""
 
     def close(self) -> None:
         """Release everything; unacked messages come back. Idempotent."""

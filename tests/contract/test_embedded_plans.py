@@ -6,7 +6,7 @@ import time
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
-from gae_broker.ports import Sink
+from gae_broker.ports import Needs, Sink
 from gae_broker.testing.contracts.broker_bench import RealClock, eventually
 from gae_broker_adapters.brokers.embedded import open_broker
 
@@ -33,7 +33,9 @@ def use_everything(broker) -> None:
     broker.depth(Kind.PULL, "p")
     broker.purge(Kind.PULL, "p")
     broker.known_queues()
-    broker.check()
+    broker.check(Needs())
+    broker.plan([])
+    broker.remove("p")
     eventually(lambda: delivered, "a delivery")
     subscription.ack(delivered)
     broker.close()

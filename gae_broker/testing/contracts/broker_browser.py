@@ -7,10 +7,10 @@ from typing import TypeVar
 import pytest
 
 from gae_broker.domain.message import Message
-from gae_broker.domain.queue import Queue
+from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.errors import UnknownQueueError
-from gae_broker.ports import CheckStatus, Depth
+from gae_broker.ports import Action, CheckStatus, Depth, Needs
 from gae_broker.testing.contracts.broker_bench import DEADLINE_S, Adoption, Bench, eventually, messages
 
 _Answer = TypeVar("_Answer")
@@ -136,8 +136,51 @@ class DeclarerContract(Adoption):
         assert known[bench.push] is Kind.PUSH
         assert known[bench.pull] is Kind.PULL
 
+    def test_plan_1_what_declare_makes_is_missing_until_then(self, bench: Bench) -> None:
+        queues = [*bench.queues, Queue(f"{bench.push}-2"), Queue(f"{bench.pull}-2", mode=Mode.PULL)]
+        planned = [change for change in bench.broker.plan(queues).changes if change.action is Action.CREATE]
+        assert {change.queue for change in planned} == {f"{bench.push}-2", f"{bench.pull}-2"}
+        assert all(change.name and change.what for change in planned)
+        bench.broker.declare(queues)
+        assert Action.CREATE not in {change.action for change in bench.broker.plan(queues).changes}
+
+    def test_plan_2_what_is_not_wanted_is_unused_with_its_tasks(self, bench: Bench) -> None:
+        bench.stored(3)
+        dead = Message("copy", Kind.DEAD, bench.pull, "task", 0, "{}", b"")
+        assert bench.broker.publish([dead], DEADLINE_S) == [None]
+
+        def unused() -> list[int]:
+            plan = bench.broker.plan([Queue(bench.push)])
+            if any("queues" in text for text in plan.unseen):
+                pytest.skip("this broker cannot list its queues here")
+            found = [change for change in plan.changes if change.queue == bench.pull]
+            assert {change.action for change in found} == {Action.UNUSED}
+            return [change.tasks for change in found]
+
+        eventually(lambda: unused() == [4], "a queue that holds 4 tasks")
+
+    def test_remove_of_a_queue_that_holds_messages_needs_force(self, bench: Bench) -> None:
+        stored = bench.stored(2)
+        assert bench.broker.remove(bench.pull) == 2
+        assert messages(bench.take(2)) == stored
+        assert bench.broker.known_queues()[bench.pull] is Kind.PULL
+
+    def test_remove_by_force_loses_the_messages_and_the_name_can_be_used_again(self, bench: Bench) -> None:
+        bench.stored(2)
+        assert bench.broker.remove(bench.pull, force=True) == 2
+        assert bench.pull not in bench.broker.known_queues()
+        assert bench.broker.remove(bench.pull, force=True) == 0
+        bench.broker.declare(bench.queues)
+        assert bench.is_empty()
+        stored = bench.stored(1)
+        assert messages(bench.take(1)) == stored
+
+    def test_remove_of_an_empty_queue(self, bench: Bench) -> None:
+        assert bench.broker.remove(bench.push) == 0
+        assert bench.push not in bench.broker.known_queues()
+
     def test_check_finds_nothing_wrong(self, bench: Bench) -> None:
-        checks = bench.broker.check()
+        checks = bench.broker.check(Needs(bench.queues))
         assert checks
         assert all(check.text and check.name for check in checks)
         assert CheckStatus.FAILED not in {check.status for check in checks}

@@ -10,13 +10,14 @@ from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Kind
-from gae_broker.ports import Check, Clock, Delivery, Depth, Sink, Subscription
+from gae_broker.ports import Check, Clock, Delivery, Depth, Needs, Plan, Sink, Subscription
 from gae_broker_adapters import forks
 from gae_broker_adapters.brokers.embedded import health, schema
 from gae_broker_adapters.brokers.embedded.browsing import Browsing
 from gae_broker_adapters.brokers.embedded.claiming import Claiming
 from gae_broker_adapters.brokers.embedded.connections import Connections
 from gae_broker_adapters.brokers.embedded.location import path_of
+from gae_broker_adapters.brokers.embedded.planning import Planning
 from gae_broker_adapters.brokers.embedded.publishing import Publishing
 from gae_broker_adapters.brokers.embedded.pump import Pump
 from gae_broker_adapters.brokers.embedded.queues import Queues
@@ -36,6 +37,7 @@ class _Parts:
         self.publishing = Publishing(self.connections, self.queues)
         self.claiming = Claiming(self.connections, self.queues, self.receiver, clock)
         self.browsing = Browsing(self.connections, self.queues, clock)
+        self.planning = Planning(self.connections, self.queues)
         self.pump = Pump(self.connections, self.claiming, self.receiver, clock)
 
 
@@ -121,11 +123,19 @@ class EmbeddedBroker:
         """Make queues exist, each with its dead letters."""
         self._parts.queues.declare(queues)
 
+    def plan(self, queues: Iterable[Queue]) -> Plan:
+        """What `declare` would make, and which queues are not among these."""
+        return self._parts.planning.plan(queues)
+
+    def remove(self, queue: str, *, force: bool = False) -> int:
+        """Remove a queue's messages, and stop listing it; all of it in one transaction, so that none is lost."""
+        return self._parts.planning.remove(queue, force=force)
+
     def known_queues(self) -> Mapping[str, Kind]:
         """The queues that exist in the file."""
         return self._parts.queues.known()
 
-    def check(self) -> list[Check]:
+    def check(self, needs: Needs) -> list[Check]:  # noqa: ARG002 - queues are made where they are missing
         """Whether the file can be read and written, how large it is, and what room its disk has."""
         parts = self._parts
         return health.check(parts.connections)

@@ -9,10 +9,10 @@ from gae_broker.domain.broker_options import BrokerOptions, Declaring
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
-from gae_broker.errors import Error
-from gae_broker.ports import Check, CheckStatus, Clock, Delivery, Depth, Sink, Subscription
-from gae_broker_adapters.brokers.rabbitmq import declaring, location, topology
+from gae_broker.ports import Check, Clock, Delivery, Depth, Needs, Plan, Sink, Subscription
+from gae_broker_adapters.brokers.rabbitmq import checking, declaring, definitions, location, planning, topology
 from gae_broker_adapters.brokers.rabbitmq.consuming import QueueConsumer
+from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
 from gae_broker_adapters.brokers.rabbitmq.publishing import ConfirmedPublisher
 from gae_broker_adapters.brokers.rabbitmq.pulling import BatchPuller
 
@@ -32,6 +32,7 @@ class RabbitBroker:
         self._location = location.parse(url)
         self._clock = clock
         self._options = options
+        self._management = Management(options.management, self._location)
         self._names = topology.Names(options.prefix)
         self._known: dict[str, Kind] = {}
         self._connect()
@@ -97,29 +98,54 @@ class RabbitBroker:
 
     def declare(self, queues: Iterable[Queue]) -> None:
         """As `Declarer.declare`."""
-        wanted = {queue.name: Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH for queue in queues}
+        pairs = _pairs(queues)
         with declaring.channel(self._location) as channel:
             features = topology.Features.of(declaring.server_version(channel))
             shared = topology.shared(self._names)
-            own = topology.of_queues(self._names, [(kind, name) for name, kind in wanted.items()], features)
+            own = topology.of_queues(self._names, pairs, features)
             if self._options.declaring is Declaring.VERIFY:
                 declaring.verify(channel, shared + own)
             else:
                 declaring.declare(channel, shared, own, self._names.seal)
-        self._known |= wanted
+        self._known |= {name: kind for kind, name in pairs}
+
+    def plan(self, queues: Iterable[Queue]) -> Plan:
+        """As `Declarer.plan`; without the management API only exchanges and queues are compared."""
+        with declaring.channel(self._location) as channel:
+            features = topology.Features.of(declaring.server_version(channel))
+            return planning.plan(channel, self._management, self._names, _pairs(queues), features)
+
+    def remove(self, queue: str, *, force: bool = False) -> int:
+        """As `Declarer.remove`; a consumer counts as a message, as it may hold one."""
+        with declaring.channel(self._location) as channel:
+            held = planning.remove(channel, self._names, queue, force=force)
+        if force or not held:
+            self._known.pop(queue, None)
+        return held
 
     def known_queues(self) -> Mapping[str, Kind]:
-        """As `Declarer.known_queues`: those that this process declared."""
-        return dict(self._known)
-
-    def check(self) -> list[Check]:
-        """Connection and version."""
+        """As `Declarer.known_queues`: from the management API, else those that this process declared."""
         try:
-            with declaring.channel(self._location) as channel:
-                version = declaring.server_version(channel)
-        except Error as exc:
-            return [Check("broker", CheckStatus.FAILED, str(exc))]
-        return [Check("broker", CheckStatus.OK, f"RabbitMQ {version} at {self._location}")]
+            names = [str(one["name"]) for one in self._management.listing("queues", disable_stats="true")]
+        except ManagementError:
+            return dict(self._known)
+        return planning.known(self._names, names)
+
+    def stored_bytes(self) -> int | None:
+        """Bytes of all payloads in our queues, as of the latest seconds; ``None`` without the management API."""
+        try:
+            return planning.stored_bytes(self._names, self._management)
+        except ManagementError:
+            return None
+
+    def definitions(self, queues: Iterable[Queue], version: str) -> Mapping[str, object]:
+        """A definitions file for a server of this version; asks no server."""
+        whole = topology.whole(self._names, _pairs(queues), topology.Features.of(version))
+        return definitions.definitions(whole, self._location.virtual_host)
+
+    def check(self, needs: Needs) -> list[Check]:
+        """Connection, version, topology, permissions, policies, what lies in the wrong places, alarms."""
+        return checking.check(self._location, self._management, self._names, needs)
 
     def close(self) -> None:
         """As `Broker.close`."""
@@ -127,6 +153,10 @@ class RabbitBroker:
             self._publisher.close()
             self._puller.close()
             self._consumer.close()
+
+
+def _pairs(queues: Iterable[Queue]) -> list[tuple[Kind, str]]:
+    return [(Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH, queue.name) for queue in queues]
 
 
 def open_broker(url: str, *, clock: Clock, options: BrokerOptions | None = None) -> RabbitBroker:

@@ -33,6 +33,7 @@ from gae_broker.errors import (
     SettingsError,
     UnknownQueueError,
 )
+from gae_broker_adapters.brokers.rabbitmq import versions
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.topology import Binding, BrokerQueue, Exchange, Topology
 
@@ -55,13 +56,14 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
         BrokerUnavailableError: the broker cannot be reached, or ended the connection.
         SettingsError: it refuses this user, or has no such virtual host.
     """
+    login = location.parameters[0].credentials.username
     try:
         connection = pika.BlockingConnection(list(location.parameters))
     except (AuthenticationError, ProbableAuthenticationError) as exc:
-        raise SettingsError(f"RabbitMQ at {location} refuses user {user(location)!r} or its password") from exc
+        raise SettingsError(f"RabbitMQ at {location} refuses user {login!r} or its password") from exc
     except ProbableAccessDeniedError as exc:
         raise SettingsError(
-            f"RabbitMQ at {location}: user {user(location)!r} may not use virtual host {location.virtual_host!r}, "
+            f"RabbitMQ at {location}: user {login!r} may not use virtual host {location.virtual_host!r}, "
             "or there is none of that name",
         ) from exc
     except (AMQPError, OSError) as exc:
@@ -81,9 +83,9 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
             connection.close()
 
 
-def user(location: Location) -> str:
-    """The user that a location names."""
-    return str(location.parameters[0].credentials.username)
+def user_of(open_channel: BlockingChannel) -> str:
+    """The user that a channel's connection logged in."""
+    return cast("str", open_channel.connection._impl.params.credentials.username)  # noqa: SLF001 - as above
 
 
 def server_version(open_channel: BlockingChannel) -> str:
@@ -126,9 +128,11 @@ def look(open_channel: BlockingChannel, topology: Topology) -> Sight:
 def verify(open_channel: BlockingChannel, topology: Topology) -> None:
     """Make sure that every exchange and queue is there, and make none.
 
+    What the user has no permission on, and so does not use, cannot be seen since RabbitMQ 4.3, and is left out.
+
     Raises:
         ConfigurationError: some are missing; the text names them and what makes them.
-        PermissionDeniedError: the user may not even see some.
+        PermissionDeniedError: the user may see nothing at all.
     """
     sight = look(open_channel, topology)
     if sight.missing:
@@ -136,10 +140,10 @@ def verify(open_channel: BlockingChannel, topology: Topology) -> None:
             f"RabbitMQ lacks {_some(sight.missing)}; {DEPLOY} as a user who may declare, or import what "
             "`gae-broker topology export` writes (this process only verifies: declaring=verify)",
         )
-    if sight.hidden:
+    if len(sight.hidden) == len(topology.names()) and not versions.hides(server_version(open_channel)):
         raise PermissionDeniedError(
-            f"RabbitMQ does not let user {_user(open_channel)!r} see {_some(sight.hidden)}: grant it a permission on "
-            "them (docs/how-to/permissions.md)",
+            f"RabbitMQ lets user {user_of(open_channel)!r} see and use nothing of {_some(sight.hidden)}: grant it what "
+            "docs/how-to/permissions.md lists",
         )
 
 
@@ -244,7 +248,7 @@ def _translated(open_channel: BlockingChannel, name: str, exc: ChannelClosedByBr
         )
     if exc.reply_code == _REFUSED:
         return PermissionDeniedError(
-            f"RabbitMQ does not let user {_user(open_channel)!r} declare or use {name!r} ({exc.reply_text}): "
+            f"RabbitMQ does not let user {user_of(open_channel)!r} declare or use {name!r} ({exc.reply_text}): "
             f"{AS_ADMINISTRATOR}",
         )
     return BrokerUnavailableError(f"RabbitMQ refused {name!r}: {exc.reply_text}")
@@ -254,10 +258,6 @@ def _name(exc: ChannelClosedByBroker) -> str:
     """The object that a refusal is about."""
     found = _NAMED.search(exc.reply_text)
     return found[1] if found else exc.reply_text
-
-
-def _user(open_channel: BlockingChannel) -> str:
-    return cast("str", open_channel.connection._impl.params.credentials.username)  # noqa: SLF001 - as above
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,9 @@ OLDEST = (3, 10)
 """The first with quorum queues that expire messages and dead-letter them at least once."""
 NEWEST = (4, 3)
 """The newest series that the test suite runs on."""
+FILES_UNLIMITED = (3, 13)
+"""From here on a node no longer counts files itself."""
+FILES_PER_QUEUE = 3
 _PART = re.compile(r"\d+")
 Version = tuple[int, ...]
 
@@ -32,6 +35,15 @@ FAULTS = (
     Fault((4, 2, 0), (4, 2, 7), "dead-lettering may send commands to the wrong member of a cluster (#16203)"),
     Fault((4, 3, 0), (4, 3, 3), "dead-lettering may stop when a cluster's members change (#16652)"),
 )
+
+
+HIDING = (((4, 2, 0), (4, 2, 7)), ((4, 3, 0), (4, 3, 1)))
+"""Releases that show an object only to who may configure it: later ones, to who has any permission on it."""
+
+
+def hides(version: str) -> bool:
+    """Whether this release may hide what a user may use."""
+    return any(first <= parse(version) < repaired for first, repaired in HIDING)
 
 
 def parse(version: str) -> Version:

@@ -27,6 +27,9 @@ class Database(Protocol):
     def prepare(self) -> None:
         """Make the database exist where that is the ledger's business."""
 
+    def is_there(self) -> bool:
+        """Whether it exists, as far as can be told without opening it."""
+
     def open(self) -> sa.Engine:
         """A new pool of connections."""
 
@@ -54,6 +57,9 @@ class Database(Protocol):
 
     def translate(self, exc: SQLAlchemyError) -> Error:
         """The error to raise in place of the driver's; its text says what to do."""
+
+    def now_us(self, connection: sa.Connection) -> int | None:
+        """The time of the server's clock, ``None`` where it is this host's."""
 
     def health(self, connection: sa.Connection) -> list[Check]:
         """What is worth telling the operator of this kind of database."""

@@ -8,7 +8,9 @@ from gae_broker.ports import Check, CheckStatus, Clock
 from gae_broker_adapters.ledgers.sql import schema
 from gae_broker_adapters.ledgers.sql.connections import Connections
 
-_OLD_CLAIM_US = 300 * 1_000_000
+_US = 1_000_000
+_OLD_CLAIM_US = 300 * _US
+_CLOSE_US = 2 * _US
 _ENOUGH = 1000
 
 
@@ -19,6 +21,9 @@ def check(connections: Connections, clock: Clock) -> list[Check]:
         Error: the ledger cannot be used.
     """
     database = connections.database
+    if not database.is_there():
+        text = f"{database.where} is not there yet; `gae-broker deploy`, or the next process that starts, makes it"
+        return [Check("ledger", CheckStatus.WARNING, text)]
     found = connections.read(schema.version)
     schema.require_readable(found, database.where)
     if not schema.is_current(found):
@@ -30,7 +35,22 @@ def check(connections: Connections, clock: Clock) -> list[Check]:
     connections.write(_write)
     checks = [Check("ledger", CheckStatus.OK, f"{database.where} can be read and written, version {found}")]
     checks += connections.read(database.health)
+    checks += _clock(connections, clock)
     return [*checks, _claims(connections, clock.now_us() - _OLD_CLAIM_US)]
+
+
+def _clock(connections: Connections, clock: Clock) -> list[Check]:
+    """How far the server's clock is from ours: etas, leases and purges are compared over several hosts."""
+    before_us = clock.now_us()
+    server_us = connections.read(connections.database.now_us)
+    after_us = clock.now_us()
+    if server_us is None:
+        return []
+    apart_us = max(before_us - server_us, server_us - after_us, 0)
+    text = f"its clock and ours are {apart_us / _US:.3g} s apart"
+    if apart_us <= _CLOSE_US:
+        return [Check("ledger clock", CheckStatus.OK, text)]
+    return [Check("ledger clock", CheckStatus.WARNING, f"{text}: tasks come early or late; synchronise both by NTP")]
 
 
 def failed(exc: Exception) -> Check:

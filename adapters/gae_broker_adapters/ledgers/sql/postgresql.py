@@ -52,6 +52,10 @@ class PostgreSQL:
     def prepare(self) -> None:
         """The database is made by its administrator."""
 
+    def is_there(self) -> bool:
+        """Connecting will tell."""
+        return True
+
     def open(self) -> sa.Engine:
         """A pool of connections, each tried before it is used after a pause."""
         given = {key: value for key, value in _CONNECT.items() if key not in self._url.query}
@@ -94,6 +98,10 @@ class PostgreSQL:
                 f"{self.where} lacks this release's tables ({cause}); restart the process, it makes them"
             )
         return LedgerUnavailableError(f"{self.where} {_REMEDIES.get(state[:2], _OTHER).format(cause)}")
+
+    def now_us(self, connection: sa.Connection) -> int:
+        """The server's clock, read now and not when the transaction began."""
+        return int(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp()) * 1000000")).scalar_one())
 
     def health(self, connection: sa.Connection) -> list[Check]:
         """Whether what it confirms is on disk."""

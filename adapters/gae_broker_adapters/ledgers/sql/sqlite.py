@@ -47,6 +47,10 @@ class SQLite:
         if self._file is not None:
             self._file.make()
 
+    def is_there(self) -> bool:
+        """Whether the file is; one that could not be made, or was there before, is left to opening it."""
+        return self._file is None or not self._file.is_awaited
+
     def open(self) -> sa.Engine:
         """A pool over the file; one connection where the database is in memory."""
         # AUTOCOMMIT: SQLAlchemy and the driver leave transactions alone, as the driver's own begin with the first
@@ -98,6 +102,9 @@ class SQLite:
     def translate(self, exc: SQLAlchemyError) -> Error:
         """By SQLite's result code."""
         return sqlite_faults.translate(sqlite_faults.cause(exc), self.where)
+
+    def now_us(self, _: sa.Connection) -> None:
+        """The file has no clock."""
 
     def health(self, _: sa.Connection) -> list[Check]:
         """The file's size, and the room on its disk."""

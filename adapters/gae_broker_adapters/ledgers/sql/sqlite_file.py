@@ -29,6 +29,12 @@ class LedgerFile:
         self.path = path
         self.where = f"the ledger file {path}"
         self._identity: tuple[int, int] | None = None
+        self._was_there = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it only waits to be made: it was never there, and its directory is."""
+        return not self._was_there and not self.path.exists() and self.path.parent.is_dir()
 
     def make(self) -> None:
         """Create it where it is missing, and switch it to write-ahead logging, which it then remembers.
@@ -60,6 +66,7 @@ class LedgerFile:
         """Take the file that is there now for the one to expect."""
         try:
             self._identity = self._found()
+            self._was_there = True
         except OSError:
             self._identity = None  # whoever opens it learns why
 
