@@ -52,6 +52,23 @@ class Content:
         """Whether the task belongs in a push or a pull queue."""
         return Kind.PULL if self.method == PULL else Kind.PUSH
 
+    def enqueued(self, name: str, created_us: int) -> Content:
+        """As it enters its queue: under its own name, or this one where the caller chose none."""
+        # Field by field: `replace` takes twice as long, and this is done for every task.
+        return Content(
+            name=self.name or name,
+            method=self.method,
+            url=self.url,
+            headers=self.headers,
+            payload=self.payload,
+            created_us=created_us,
+            tag=self.tag or None,
+            retry=self.retry,
+            deadline_us=self.deadline_us,
+            target=self.target,
+            named=bool(self.name),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Try:

@@ -16,6 +16,8 @@ from gae_broker.domain.task import Content, Copy, Kind, Progress, Try
 from gae_broker.errors import StorageError
 
 VERSION = 1
+# One for all, where `json.dumps` makes one for each call; what it is given is made here and holds no cycle.
+_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
 def encode(copy: Copy, kind: Kind | None = None) -> Message:
@@ -38,7 +40,7 @@ def encode(copy: Copy, kind: Kind | None = None) -> Message:
         meta["retry"] = _encode_retry(content.retry)
     if progress.tries or progress.reason:
         meta["progress"] = _encode_progress(progress)
-    text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
+    text = _to_json(meta)
     address = kind or content.kind
     return Message(
         copy_id=copy.copy_id,

@@ -160,13 +160,7 @@ class Enqueuer:
         created_us = self._stamps.created_us(queue)
         copies = []
         for task in tasks:
-            content = replace(
-                task.content,
-                name=task.content.name or self._namer.task_name(),
-                named=bool(task.content.name),
-                created_us=created_us,
-                tag=task.content.tag or None,
-            )
+            content = task.content.enqueued("" if task.content.name else self._namer.task_name(), created_us)
             copies.append(Copy(self._namer.copy_id(), queue, content, task.eta_us))
         return copies
 

@@ -5,7 +5,7 @@ Source: gae-semantics section 2.1, rules 7 to 9, in that order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gae_broker.domain import params as forms
 from gae_broker.domain.caseless import Headers
@@ -19,8 +19,7 @@ _FORM = "application/x-www-form-urlencoded"
 _TEXT = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """What the caller gave of a task's address and body, its url parsed already."""
 
     method: str
