@@ -14,6 +14,7 @@ from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.retry import RetryParameters
 from gae_broker.engine.runtime import Runtime
 from gae_broker.engine.statistics import QueueFigures
+from gae_broker.errors import PermissionDeniedError
 
 _HEADINGS = ("QUEUE", "MODE", "STATE", "RATE", "ENFORCED", "BUCKET", "TASKS", "OLDEST", "IN FLIGHT", "LAST MINUTE")
 
@@ -99,7 +100,9 @@ def describe(queue: str) -> None:
         config = runtime.catalog.get(queue)
         data = queue_data(runtime, config, runtime.statistician.fetch(queue))
         path = runtime.catalog.file.path
+        dead = _dead(runtime, queue)
     data |= {
+        "dead_letters": dead,
         "target": config.target,
         "retry_parameters": _retry(config.retry),
         "acl": [{"user_email": entry.user_email, "writer_email": entry.writer_email} for entry in config.acl],
@@ -111,6 +114,14 @@ def describe(queue: str) -> None:
         fields["enforced_rate"] = f"{data['enforced_rate']:g}/s"
     fields |= {name: value for name, value in _retry(config.retry).items() if value is not None}
     write_fields(session, data, fields)
+
+
+def _dead(runtime: Runtime, queue: str) -> int | None:
+    """``None`` where the broker does not let this user see."""
+    try:
+        return runtime.statistician.dead(queue)
+    except PermissionDeniedError:
+        return None
 
 
 def _retry(retry: RetryParameters) -> dict[str, object]:

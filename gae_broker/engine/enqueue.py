@@ -125,20 +125,25 @@ class Enqueuer:
             return self._enlist(queue, tasks)
         return self.deliver(self._copies(queue, tasks))
 
-    def deliver(self, copies: Sequence[Copy]) -> list[Added]:
+    def deliver(self, copies: Sequence[Copy], *, reserve_all: bool = False) -> list[Added]:
         """Put copies of one queue into it by the protocol above, one answer each, in order.
 
-        For transactions: it may be called again with the copies that failed.
+        For transactions: it may be called again with the copies that failed. With ``reserve_all`` the names that
+        the engine chose are reserved too: for tasks that were in a queue before.
         """
         messages = [wire.encode(copy) for copy in copies]
-        reserved = [index for index, copy in enumerate(copies) if copy.content.named or copy.content.tag is not None]
+        reserved = [
+            index
+            for index, copy in enumerate(copies)
+            if reserve_all or copy.content.named or copy.content.tag is not None
+        ]
         failures: dict[int, Exception] = {}
         claimed_us = self._clock.now_us() if reserved else 0
         if reserved:
             failures = self._claim(copies, messages, reserved, claimed_us)
         outgoing = [i for i, copy in enumerate(copies) if copy.content.tag is None and i not in failures]
         if outgoing:
-            failures |= self._publish(copies, messages, outgoing, claimed_us)
+            failures |= self._publish(copies, messages, outgoing, set(reserved), claimed_us)
         return [
             Added(None, failures[index]) if index in failures else Added(copy.name) for index, copy in enumerate(copies)
         ]
@@ -245,13 +250,14 @@ class Enqueuer:
         copies: Sequence[Copy],
         messages: Sequence[Message],
         outgoing: Sequence[int],
+        reserved: set[int],
         claimed_us: int,
     ) -> dict[int, Exception]:
         """Publish, then turn claims into live rows, or give up those whose message is known not to be stored."""
         queue = copies[0].queue
         results = self._broker.publish([messages[index] for index in outgoing], self._deadline_s)
         failures = {index: error for index, error in zip(outgoing, results, strict=True) if error is not None}
-        claimed = [index for index in outgoing if copies[index].content.named]
+        claimed = [index for index in outgoing if index in reserved]
         lost = [index for index in claimed if isinstance(failures.get(index), NOT_STORED)]
         stored = [index for index in claimed if index not in failures]
         if lost:

@@ -21,6 +21,7 @@ from gae_broker.engine.enqueue import Enqueuer
 from gae_broker.engine.housekeeping import Housekeeper
 from gae_broker.engine.leasing import Leaser
 from gae_broker.engine.names import Namer, RandomNamer
+from gae_broker.engine.redrive import Redriver
 from gae_broker.engine.removal import Remover
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.statistics import Statistician
@@ -147,6 +148,15 @@ class Runtime:
             catalog=self.catalog,
             clock=self.clock,
             namer=self.names,
+            mover=mover,
+        )
+        self.redriver = Redriver(
+            broker=self.broker,
+            ledger=self.ledger,
+            catalog=self.catalog,
+            clock=self.clock,
+            stamps=stamps,
+            enqueuer=self.enqueuer,
             mover=mover,
         )
         self.statistician = Statistician(self.broker, self.ledger, self.catalog, self.clock)

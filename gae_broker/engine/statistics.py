@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gae_broker.domain.queue import Mode
+from gae_broker.domain.task import Kind
 from gae_broker.engine.catalog import Catalog, kind_of
 from gae_broker.ports import Browser, Clock, Ledger
 
@@ -47,6 +48,17 @@ class Statistician:
         self._ledger = ledger
         self._catalog = catalog
         self._clock = clock
+
+    def dead(self, queue: str) -> int:
+        """How many of a queue's tasks were given up and wait for an operator.
+
+        Raises:
+            UnknownQueueError: there is no such queue.
+            PermissionDeniedError: the broker does not let this user see.
+            TransientError: the broker did not answer.
+        """
+        depth = self._browser.depth(Kind.DEAD, self._catalog.get(queue).name)
+        return depth.ready + depth.unacked
 
     def fetch(self, queue: str) -> QueueFigures:
         """A queue's figures as they are now.

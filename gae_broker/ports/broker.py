@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
@@ -207,6 +207,14 @@ class Declarer(Protocol):
 
     def known_queues(self) -> Mapping[str, Kind]:
         """The queues that exist in the broker, configured now or not; where it cannot list them, those declared."""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """A broker whose objects an administrator can import."""
+
+    def definitions(self, queues: Iterable[Queue], version: str) -> Mapping[str, object]:
+        """What a server of this version (``4.3``) imports to have these queues; asks no server."""
 
 
 class Role(StrEnum):
