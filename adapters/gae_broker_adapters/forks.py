@@ -1,4 +1,4 @@
-"""Telling open SQLite adapters of a fork: connections must neither be used nor closed on its other side."""
+"""Telling open adapters of a fork: connections must neither be used nor closed on its other side."""
 
 from __future__ import annotations
 

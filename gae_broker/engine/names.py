@@ -13,7 +13,8 @@ import time
 from typing import Protocol
 
 _NAME_RANDOM_DIGITS = 9
-_COPY_RANDOM_BYTES = 10
+_CHUNK_BYTES = 10
+_CHUNKS = 256
 
 
 class Namer(Protocol):
@@ -29,14 +30,34 @@ class Namer(Protocol):
 class RandomNamer:
     """Names that are digits, as production's were, though a few more of them.
 
-    The randomness is the operating system's, so a forked child does not repeat its parent's names.
+    The randomness is the operating system's, fetched for some hundred names at a time: each fetch lets go of the
+    interpreter, and among sixteen threads that add tasks it takes a while to get it back.
     """
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._pid = os.getpid()
 
     def task_name(self) -> str:
         """25 digits: microseconds since the epoch, and 9 at random to tell apart what the same one brought forth."""
-        chance = int.from_bytes(os.urandom(8)) % 10**_NAME_RANDOM_DIGITS
+        chance = int.from_bytes(self._chance()[:8]) % 10**_NAME_RANDOM_DIGITS
         return f"{time.time_ns() // 1000:016}{chance:0{_NAME_RANDOM_DIGITS}}"
 
     def copy_id(self) -> str:
         """32 hexadecimal digits: milliseconds since the epoch in 12, and 20 at random."""
-        return f"{time.time_ns() // 1_000_000:012x}{os.urandom(_COPY_RANDOM_BYTES).hex()}"
+        return f"{time.time_ns() // 1_000_000:012x}{self._chance().hex()}"
+
+    def _chance(self) -> bytes:
+        """Random bytes that nobody was given before, nor is in another process."""
+        if self._pid != os.getpid():
+            # A forked child; what its parent fetched is its parent's. The number comes last, or another thread would
+            # take of the old ones in between.
+            self._chunks, self._pid = [], os.getpid()
+        try:
+            return self._chunks.pop()
+        except IndexError:
+            fetched = os.urandom(_CHUNK_BYTES * _CHUNKS)
+            chunks = [fetched[start : start + _CHUNK_BYTES] for start in range(0, len(fetched), _CHUNK_BYTES)]
+            chance = chunks.pop()
+            self._chunks.extend(chunks)
+            return chance

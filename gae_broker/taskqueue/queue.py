@@ -103,7 +103,13 @@ class Queue:
         """
         if not task:
             return []
-        return self.add_async(task, transactional).get_result()
+        if type(self).add_async is not _ADD_ASYNC:
+            return self.add_async(task, transactional).get_result()  # a subclass's, or a test's
+        # The same without an RPC and the thread that would do its call: half of the time that a single add takes.
+        tasks, multiple = adding.as_list(task)
+        new = adding.prepare(self.__name, tasks, transactional=transactional)
+        adding.settle(self.__name, tasks, adding.call(self.__name, new, transactional=transactional))
+        return tasks if multiple else tasks[0]
 
     @overload
     def delete_tasks_async(self, task: Task, rpc: RPC[Task] | None = None) -> RPC[Task]: ...
@@ -294,5 +300,6 @@ class Queue:
         return rpc.get_result()
 
 
+_ADD_ASYNC = Queue.add_async
 Task._queue_type = Queue
 QueueStatistics._queue_type = Queue

@@ -26,7 +26,10 @@ _PUSH_ONLY = ("headers", "target", "url")
 
 
 class QueueLike(Protocol):
-    """What `Task.add_async` needs of a queue."""
+    """What `Task.add` and `Task.add_async` need of a queue."""
+
+    def add(self, task: Task, transactional: bool = False) -> Task:
+        """Add the task."""
 
     def add_async(self, task: Task, transactional: bool = False, rpc: RPC[Task] | None = None) -> RPC[Task]:
         """Add the task."""
@@ -250,7 +253,7 @@ class Task:
 
     def add(self, queue_name: str = DEFAULT_QUEUE, transactional: bool = False) -> Task:
         """Add it to a queue; see `Queue.add`."""
-        return self.add_async(queue_name, transactional).get_result()
+        return self._queue_type(queue_name).add(self, transactional)
 
     def extract_params(self) -> forms.Extracted:
         """The params of the payload (POST, PULL) or of the url's query.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from gae_broker.domain.broker_options import BrokerOptions, Declaring
@@ -10,6 +9,7 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, Clock, Delivery, Depth, Needs, Plan, Sink, Subscription
+from gae_broker_adapters import forks
 from gae_broker_adapters.brokers.rabbitmq import checking, declaring, definitions, location, planning, topology
 from gae_broker_adapters.brokers.rabbitmq.consuming import QueueConsumer
 from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
@@ -35,45 +35,52 @@ class RabbitBroker:
         self._management = Management(options.management, self._location)
         self._names = topology.Names(options.prefix)
         self._known: dict[str, Kind] = {}
+        self._inherited: list[object] = []
         self._connect()
+        forks.watch(self)
 
     def _connect(self) -> None:
-        self._pid = os.getpid()
         self._publisher = ConfirmedPublisher(self._location, self._route)
         self._puller = BatchPuller(self._location, self._names, _GET_DEADLINE_S)
         self._consumer = QueueConsumer(self._location, self._names)
 
-    def _reconnect_after_fork(self) -> None:
-        """A forked child never uses its parent's connections."""
-        if self._pid != os.getpid():
-            self._connect()
+    def before_fork(self) -> bool:
+        """As `forks.Forkable.before_fork`; a parent's connections go on undisturbed."""
+        return False
+
+    def after_in_parent(self) -> None:
+        """As `forks.Forkable.after_in_parent`."""
+
+    def after_in_child(self) -> None:
+        """A forked child opens connections of its own, and neither uses nor closes its parent's.
+
+        They are kept unused: pika would say goodbye on them, or shut them down, in the parent's name, and whatever
+        locks the parent's other threads held stay held in the child.
+        """
+        self._inherited += (self._publisher, self._puller, self._consumer)
+        self._connect()
 
     def _route(self, message: Message) -> tuple[str, str]:
         return topology.route(self._names, message.kind, message.queue, message.due_us, self._clock.now_us())
 
     def publish(self, messages: Sequence[Message], deadline_s: float) -> list[Exception | None]:
         """As `Publisher.publish`."""
-        self._reconnect_after_fork()
         return self._publisher.publish(messages, deadline_s)
 
     def get(self, kind: Kind, queue: str, limit: int) -> list[Delivery]:
         """As `Puller.get`."""
-        self._reconnect_after_fork()
         return self._puller.get(kind, queue, limit)
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """As `Puller.ack`."""
-        self._reconnect_after_fork()
         self._puller.ack(deliveries)
 
     def restore(self, deliveries: Sequence[Delivery]) -> None:
         """As `Puller.restore`."""
-        self._reconnect_after_fork()
         self._puller.restore(deliveries)
 
     def subscribe(self, queue: str, sink: Sink) -> Subscription:
         """As `Consumer.subscribe`."""
-        self._reconnect_after_fork()
         return self._consumer.subscribe(queue, sink)
 
     def find(self, kind: Kind, queue: str, keys: Sequence[str]) -> None:
@@ -149,10 +156,9 @@ class RabbitBroker:
 
     def close(self) -> None:
         """As `Broker.close`."""
-        if self._pid == os.getpid():
-            self._publisher.close()
-            self._puller.close()
-            self._consumer.close()
+        self._publisher.close()
+        self._puller.close()
+        self._consumer.close()
 
 
 def _pairs(queues: Iterable[Queue]) -> list[tuple[Kind, str]]:

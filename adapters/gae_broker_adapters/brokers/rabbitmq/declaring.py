@@ -8,6 +8,7 @@ reason not to start (`gae-broker check` compares them).
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,24 +17,16 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import (
-    AMQPError,
-    AuthenticationError,
-    ChannelClosedByBroker,
-    ConnectionClosedByBroker,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-)
+from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionClosedByBroker
 
 from gae_broker.errors import (
     BrokerUnavailableError,
     ConfigurationError,
     Error,
     PermissionDeniedError,
-    SettingsError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq import versions
+from gae_broker_adapters.brokers.rabbitmq import failures, versions
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.topology import Binding, BrokerQueue, Exchange, Topology
 
@@ -41,6 +34,7 @@ _T = TypeVar("_T")
 _Named: TypeAlias = Exchange | BrokerQueue
 _Request: TypeAlias = Callable[[Any], None]
 _REFUSED, _NOT_FOUND, _MISMATCH, _COMMAND_INVALID = 403, 404, 406, 503
+_NAME = "gae-broker-administration"
 _AT_ONCE = 16
 """Objects looked at in one round trip; where one is missing, up to so many are looked at again."""
 _NAMED = re.compile(r"(?:queue|exchange) '([^']*)'")
@@ -54,20 +48,9 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
 
     Raises:
         BrokerUnavailableError: the broker cannot be reached, or ended the connection.
-        SettingsError: it refuses this user, or has no such virtual host.
+        SettingsError: it refuses this user, or has no such virtual host; or its certificate is not trusted.
     """
-    login = location.parameters[0].credentials.username
-    try:
-        connection = pika.BlockingConnection(list(location.parameters))
-    except (AuthenticationError, ProbableAuthenticationError) as exc:
-        raise SettingsError(f"RabbitMQ at {location} refuses user {login!r} or its password") from exc
-    except ProbableAccessDeniedError as exc:
-        raise SettingsError(
-            f"RabbitMQ at {location}: user {login!r} may not use virtual host {location.virtual_host!r}, "
-            "or there is none of that name",
-        ) from exc
-    except (AMQPError, OSError) as exc:
-        raise BrokerUnavailableError(f"RabbitMQ at {location} cannot be reached: {exc or repr(exc)}") from exc
+    connection = _connect(location)
     try:
         yield connection.channel()
     except ChannelClosedByBroker:
@@ -81,6 +64,18 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
     finally:
         if connection.is_open:
             connection.close()
+
+
+def _connect(location: Location) -> BlockingConnection:
+    """A connection to the first host that takes one; host by host, as pika stops at a name that is not known."""
+    errors = []
+    for where, parameters in location.tour(random.randrange(len(location.hosts)), _NAME):  # noqa: S311 - spreads load
+        try:
+            return pika.BlockingConnection(parameters)
+        except failures.FAILURES as exc:
+            errors.append(failures.to_connect(exc, where))
+            errors[-1].__cause__ = exc
+    raise failures.gravest(errors)
 
 
 def user_of(open_channel: BlockingChannel) -> str:

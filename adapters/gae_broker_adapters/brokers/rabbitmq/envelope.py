@@ -2,6 +2,10 @@
 
 Properties are built from scratch for every publish: ``x-death`` sent back to RabbitMQ <= 3.13 makes a cycle that is
 dropped or wedges the wheel, and ``expiration`` or ``priority`` would break the wheel's order.
+
+The meta travels as a header, to be read in RabbitMQ's console. AMQP has a frame for all headers together and no way
+to split it, and a frame beyond the agreed size (128 KiB by default, 8 KiB at least) ends the connection for everyone
+on it; so a long meta stands before the body instead, and a header tells how long it is.
 """
 
 from __future__ import annotations
@@ -14,19 +18,26 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import StorageError
 
-_META = "gae-meta"
-_KEY = "gae-task"
-_DUE = "gae-due-us"
-_PERSISTENT = 2
+KEY = "gae-task"
+DUE = "gae-due-us"
+META = "gae-meta"
+META_LENGTH = "gae-meta-length"
+LONGEST_META = 3000
+"""In bytes; with a key of 500 characters and what dead-lettering adds it fits in any broker's frame."""
+PERSISTENT = 2
 
 
-def properties(message: Message) -> pika.BasicProperties:
-    """The properties a message is published with."""
-    return pika.BasicProperties(
-        delivery_mode=_PERSISTENT,
-        message_id=message.copy_id,
-        headers={_KEY: message.key, _DUE: message.due_us, _META: message.meta},
-    )
+def contents(message: Message) -> tuple[pika.BasicProperties, bytes]:
+    """The properties and the body that a message is published with."""
+    meta = message.meta.encode()
+    headers: dict[str, str | int] = {KEY: message.key, DUE: message.due_us}
+    body = message.body
+    if len(meta) <= LONGEST_META:
+        headers[META] = message.meta
+    else:
+        headers[META_LENGTH] = len(meta)
+        body = meta + body
+    return pika.BasicProperties(delivery_mode=PERSISTENT, message_id=message.copy_id, headers=headers), body
 
 
 def message(kind: Kind, queue: str, properties: pika.BasicProperties, body: bytes) -> Message:
@@ -37,10 +48,14 @@ def message(kind: Kind, queue: str, properties: pika.BasicProperties, body: byte
     """
     headers: dict[str, Any] = properties.headers or {}
     try:
-        return Message(properties.message_id, kind, queue, headers[_KEY], headers[_DUE], headers[_META], body)
-    except KeyError as exc:
+        meta = headers.get(META)
+        if meta is None:
+            length = headers[META_LENGTH]
+            meta, body = body[:length].decode(), body[length:]
+        return Message(properties.message_id, kind, queue, headers[KEY], headers[DUE], meta, body)
+    except (KeyError, TypeError, ValueError) as exc:
         raise StorageError(
-            f"a message in {kind} queue {queue!r} has no header {exc}: it was not published by gae-broker; "
+            f"a message in {kind} queue {queue!r} has no readable header {exc}: it was not published by gae-broker; "
             "look at it in RabbitMQ's console and remove it",
         ) from exc
 
