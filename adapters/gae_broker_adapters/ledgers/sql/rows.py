@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Claim, State
+from gae_broker_adapters.ledgers.sql import bulk
 from gae_broker_adapters.ledgers.sql.among import among
 from gae_broker_adapters.ledgers.sql.rules import Row
 from gae_broker_adapters.ledgers.sql.schema import HELD, TASKS
-
-Values = dict[str, object]
 
 STATES = {state.value: state for state in State}
 KINDS = {kind.value: kind for kind in Kind}
@@ -33,18 +32,18 @@ _OWN = (
     "prior_keep_us",
 )
 _CARRIED = ("kind", "due_us", "tag", "meta", "body")
-_NOTHING: Values = dict.fromkeys(_CARRIED)
-_THIS = (TASKS.c.queue == sa.bindparam("of_queue"), TASKS.c.name == sa.bindparam("of_name"))
 
 _READ = sa.select(TASKS.c.name, *(TASKS.c[name] for name in _OWN), HELD.label("held"))
 _LOCK = _READ.where(TASKS.c.queue == sa.bindparam("queue"), among(TASKS.c.name, "names"))
 # In one order for all, so that two batches cannot wait for each other. SQLite has one writer and no row locks.
 _LOCK = _LOCK.order_by(TASKS.c.name).with_for_update()
-_INSERT = TASKS.insert()
 # One statement to grant a claim on a row that was there, one for all changes after which no message is needed.
-_REPLACE = TASKS.update().where(*_THIS).values({name: sa.bindparam(name) for name in (*_OWN, *_CARRIED)})
-_CHANGE = TASKS.update().where(*_THIS).values({name: sa.bindparam(name) for name in _OWN} | _NOTHING)
-_REMOVE = TASKS.delete().where(*_THIS)
+_KEY = ("queue", "name")
+_INSERT = bulk.insert(TASKS, (*_OWN, *_KEY))
+_INSERT_CLAIM = bulk.insert(TASKS, (*_OWN, *_CARRIED, *_KEY))
+_REPLACE = bulk.update(TASKS, _KEY, (*_OWN, *_CARRIED))
+_CHANGE = bulk.update(TASKS, _KEY, _OWN, nulled=_CARRIED)
+_REMOVE = bulk.delete(TASKS, _KEY)
 
 
 def message(copy_id: str, kind: str, queue: str, name: str, due_us: int, meta: str, body: bytes) -> Message:
@@ -64,9 +63,7 @@ def decode_tag(tag: bytes) -> str:
 
 def remove(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> None:
     """Delete rows by queue and name."""
-    values = [{"of_queue": queue, "of_name": name} for queue, name in keys]
-    if values:
-        connection.execute(_REMOVE, values)
+    _REMOVE.run(connection, [(queue, name) for queue, name in keys])
 
 
 class Batch:
@@ -103,51 +100,43 @@ class Batch:
         Raises:
             sqlalchemy.exc.IntegrityError: another transaction made a row meanwhile; to be done again from the start.
         """
-        inserts: list[Values] = []
-        replaces: list[Values] = []
-        changes: list[Values] = []
-        removes: list[Values] = []
+        rows: dict[bulk.Bulk, list[tuple[object, ...]]] = {}
         # Sorted, as inserts wait for each other too: see _LOCK.
         for name in sorted(self._now):
             before, now = self._before.get(name), self._now[name]
             if before == now:
                 continue
-            key: Values = {"of_queue": self._queue, "of_name": name}
+            claim = self._claims.get(name)
+            values: tuple[object, ...] = ()
             if now is None:
-                removes.append(key)
-            elif before is None:
-                inserts.append({"queue": self._queue, "name": name} | _values(now) | self._carried(name))
-            elif name in self._claims:
-                replaces.append(key | _values(now) | self._carried(name))
+                statement = _REMOVE
+            elif claim is None:
+                statement, values = (_INSERT if before is None else _CHANGE), _values(now)
             else:
-                changes.append(key | _values(now))
-        for statement, values in ((_REMOVE, removes), (_INSERT, inserts), (_REPLACE, replaces), (_CHANGE, changes)):
-            if values:
-                self._connection.execute(statement, values)
-
-    def _carried(self, name: str) -> Values:
-        claim = self._claims.get(name)
-        if claim is None:
-            return _NOTHING
-        return {
-            "kind": claim.message.kind.value,
-            "due_us": claim.message.due_us,
-            "tag": None if claim.tag is None else encode_tag(claim.tag),
-            "meta": claim.message.meta,
-            "body": claim.message.body,
-        }
+                statement, values = (_INSERT_CLAIM if before is None else _REPLACE), _values(now) + _carried(claim)
+            rows.setdefault(statement, []).append((*values, self._queue, name))
+        for statement in (_REMOVE, _INSERT, _INSERT_CLAIM, _REPLACE, _CHANGE):
+            statement.run(self._connection, rows.get(statement, ()))
 
 
-def _values(row: Row) -> Values:
-    return {
-        "state": row.state.value,
-        "live_copy": row.live_copy,
-        "eta_us": row.eta_us,
-        "leases": row.leases,
-        "named": row.named,
-        "created_us": row.created_us,
-        "changed_us": row.changed_us,
-        "until_us": row.until_us,
-        "keep_us": row.keep_us,
-        "prior_keep_us": row.prior_keep_us,
-    }
+def _values(row: Row) -> tuple[object, ...]:
+    """As `_OWN`."""
+    return (
+        row.state.value,
+        row.live_copy,
+        row.eta_us,
+        row.leases,
+        row.named,
+        row.created_us,
+        row.changed_us,
+        row.until_us,
+        row.keep_us,
+        row.prior_keep_us,
+    )
+
+
+def _carried(claim: Claim) -> tuple[object, ...]:
+    """As `_CARRIED`."""
+    message = claim.message
+    tag = None if claim.tag is None else encode_tag(claim.tag)
+    return message.kind.value, message.due_us, tag, message.meta, message.body
