@@ -34,10 +34,14 @@ def list_tasks(queue: str, limit: int) -> None:
     with opened(session) as runtime:
         pull = runtime.catalog.get(queue).mode is Mode.PULL
         copies = runtime.browser.tasks(queue, limit + 1)
+        unlisted = runtime.browser.unlisted(queue)
         now_us = runtime.clock.now_us()
     found = [task_data(copy, now_us) for copy in copies[:limit]]
     more = len(copies) > limit
-    write(session, {"tasks": found, "more": more}, task_table(found, pull=pull), f"Queue '{queue}' has no tasks.")
+    empty = f"Queue '{queue}' has no tasks{' that can be listed' if unlisted else ''}."
+    write(session, {"tasks": found, "more": more, "complete": not unlisted}, task_table(found, pull=pull), empty)
+    if unlisted:
+        session.tell(f"{unlisted.capitalize()}.")
     if more:
         session.tell(f"These are the first {limit}; --limit shows more.")
 

@@ -52,26 +52,39 @@ class TaskBrowser:
     def tasks(self, queue: str, limit: int, after: tuple[int, str] | None = None) -> list[Copy]:
         """The first ``limit`` tasks behind ``after`` in (eta, name) order: waiting, delayed, leased and running ones.
 
-        ``eta_us`` is a leased task's end of lease, ``progress`` what happened to it so far.
+        ``eta_us`` is a leased task's end of lease, ``progress`` what happened to it so far. Where `unlisted` says so,
+        only those of which the ledger keeps a copy.
 
         Raises:
             UnknownQueueError: there is no such queue.
-            Error: this broker cannot list tasks.
             TransientError: broker or ledger did not answer.
         """
         config = self._catalog.get(queue)
-        tasks = self._stored(config, limit, after)
+        tasks = self._stored(config, limit, after) if self._browser.sees_all else self._parked(config, limit, after)
         if config.mode is Mode.PULL:
             tasks += [_held_copy(held) for held in self._ledger.held(queue, limit, after)]
         tasks.sort(key=lambda copy: (copy.eta_us, copy.name))
         return tasks[:limit]
+
+    def unlisted(self, queue: str) -> str:
+        """What `tasks` leaves out because the broker cannot list it, as a sentence; ``""``: nothing.
+
+        Raises:
+            UnknownQueueError: there is no such queue.
+        """
+        config = self._catalog.get(queue)
+        if self._browser.sees_all:
+            return ""
+        if config.mode is Mode.PULL:
+            return "this broker cannot list tasks: shown are those with a tag"
+        return "this broker cannot list tasks: shown are named and retried ones that had over 10 s to wait"
 
     def find(self, queue: str, name: str) -> Copy | None:
         """A task by its name, ``None`` where there is none.
 
         Raises:
             UnknownQueueError: there is no such queue.
-            Error: this broker cannot look tasks up.
+            Error: this broker cannot look tasks up, and the ledger keeps no copy of this one.
             TransientError: broker or ledger did not answer.
         """
         config = self._catalog.get(queue)
@@ -80,7 +93,7 @@ class TaskBrowser:
             return self._find_held(queue, name, fact)
         found = self._browser.find(kind_of(config), queue, [name])
         if found is None:
-            raise errors.Error(f"the broker of queue {queue!r} cannot look tasks up")
+            return self._find_parked(config, name, fact)
         purged_us = self._ledger.control(queue).purged_us
         facts = {} if fact is None else {name: fact}
         return next(iter(_live(found.get(name, ()), facts, purged_us)), None)
@@ -94,7 +107,7 @@ class TaskBrowser:
         Raises:
             UnknownQueueError, InvalidQueueModeError: no such queue, or a pull queue.
             UnknownTaskError: there is no such task.
-            Error: this broker cannot look tasks up.
+            Error: this broker cannot look tasks up, and the ledger keeps no copy of this one.
             TransientError: broker or ledger did not answer, or the task was changed meanwhile.
         """
         if self._catalog.get(queue).mode is Mode.PULL:
@@ -120,15 +133,35 @@ class TaskBrowser:
         tasks: dict[str, Copy] = {}
         while len(tasks) < limit:
             page = self._browser.browse(kind_of(config), config.name, _PAGE, after)
-            if page is None:
-                raise errors.Error(f"the broker of queue {config.name!r} cannot list tasks")
-            facts = self._ledger.facts(config.name, [message.key for message in page]) if page else {}
+            if not page:
+                break
+            facts = self._ledger.facts(config.name, [message.key for message in page])
             for copy in _live(page, facts, purged_us):
                 tasks.setdefault(copy.name, copy)
             if len(page) < _PAGE:
                 break
             after = page[-1].due_us, page[-1].key
         return list(tasks.values())
+
+    def _parked(self, config: Queue, limit: int, after: tuple[int, str] | None) -> list[Copy]:
+        """What the ledger keeps copies of."""
+        if config.mode is Mode.PULL:
+            return []
+        messages = self._ledger.list_parked(config.name, limit, after)
+        return _live(messages, {}, 0)
+
+    def _find_parked(self, config: Queue, name: str, fact: Fact | None) -> Copy | None:
+        """The ledger's copy of a task that the broker cannot look up."""
+        if fact is not None and fact.state in {State.DONE, State.DELETED}:
+            return None
+        found = self._ledger.parked(config.name, [name]) if fact is not None else {}
+        if found:
+            return next(iter(_live(found.values(), {}, 0)), None)
+        known = "the ledger knows nothing of" if fact is None else "the ledger keeps no copy of"
+        raise errors.Error(
+            f"this broker cannot look tasks up, and {known} task {name!r} in queue {config.name!r}: it does so of push"
+            " tasks with a name of their own, and of retried ones, that have over 10 s to wait",
+        )
 
     def _find_held(self, queue: str, name: str, fact: Fact) -> Copy | None:
         if fact.state is not State.LIVE:

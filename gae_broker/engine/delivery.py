@@ -28,6 +28,7 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Copy, Kind
 from gae_broker.domain.wire import decode, encode
+from gae_broker.engine.intake import read_until_us
 from gae_broker.engine.runtime import Runtime
 from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.errors import Error, StorageError
@@ -129,6 +130,7 @@ class Deliverer:
         """
         if not deliveries:
             return []
+        self._runtime.notes.seen(queue.name, read_until_us(deliveries))
         now_us = self._runtime.clock.now_us()
         control = self._runtime.ledger.control(queue.name) if control is None else control
         facts = self._runtime.ledger.facts(queue.name, [d.message.key for d in deliveries])

@@ -20,8 +20,10 @@ from gae_broker.domain.task import Content, Copy, Kind
 from gae_broker.engine import entry, refusal, transactions
 from gae_broker.engine.catalog import Catalog
 from gae_broker.engine.names import Namer
+from gae_broker.engine.notes import Notes
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.storage import StorageGuard
+from gae_broker.engine.succession import keep_after_us
 from gae_broker.ports import Browser, Claim, ClaimOutcome, ClaimResult, Clock, Facts, Publisher
 from gae_broker.settings import Settings
 
@@ -71,8 +73,9 @@ class Enqueuer:
         broker: where messages go.
         ledger: where names are reserved.
         catalog: which queues there are.
-        clock, stamps, namer: times, creation times, and names for the unnamed.
+        stamps, namer: times, and names for the unnamed.
         storage: keeps queue.yaml's ``total_storage_limit``.
+        notes: told of delayed tasks.
         settings: deadlines.
     """
 
@@ -82,19 +85,20 @@ class Enqueuer:
         broker: Store,
         ledger: Facts,
         catalog: Catalog,
-        clock: Clock,
         stamps: Stamps,
         namer: Namer,
         storage: StorageGuard,
+        notes: Notes,
         settings: Settings,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._catalog = catalog
-        self._clock = clock
+        self._clock: Clock = stamps
         self._stamps = stamps
         self._namer = namer
         self._storage = storage
+        self._notes = notes
         self._deadline_s = settings.publish_deadline_s
         self._takeover_us = round(settings.claim_takeover_s * _US)
 
@@ -144,6 +148,8 @@ class Enqueuer:
         outgoing = [i for i, copy in enumerate(copies) if copy.content.tag is None and i not in failures]
         if outgoing:
             failures |= self._publish(copies, messages, outgoing, set(reserved), claimed_us)
+            if self._notes.counts:
+                self._count([copies[i] for i in outgoing if i not in failures and i not in reserved])
         return [
             Added(None, failures[index]) if index in failures else Added(copy.name) for index, copy in enumerate(copies)
         ]
@@ -263,10 +269,16 @@ class Enqueuer:
         if lost:
             self._release(queue, [(copies[index].name, copies[index].copy_id) for index in lost])
         if stored:
-            error = self._confirm(queue, [(copies[index].name, copies[index].copy_id) for index in stored], claimed_us)
+            claims = [(copies[index].name, copies[index].copy_id) for index in stored]
+            error = self._confirm(queue, copies[0].content.kind, claims, claimed_us)
             if error is not None:
                 failures |= dict.fromkeys(stored, error)
         return failures
+
+    def _count(self, added: Sequence[Copy]) -> None:
+        """Note of what was stored and has no row, as the broker cannot count what waits."""
+        if added:
+            self._notes.delayed(added[0].queue, (copy.eta_us for copy in added), added[0].content.created_us)
 
     def _release(self, queue: str, claims: Sequence[tuple[str, str]]) -> None:
         try:
@@ -275,7 +287,7 @@ class Enqueuer:
             # The claims stay: their names are refused until they are taken over, and housekeeping tries to publish.
             _log.warning("%d names in queue %s stay reserved: %s", len(claims), queue, exc)
 
-    def _confirm(self, queue: str, claims: Sequence[tuple[str, str]], claimed_us: int) -> Exception | None:
+    def _confirm(self, queue: str, kind: Kind, claims: Sequence[tuple[str, str]], claimed_us: int) -> Exception | None:
         """Make stored tasks live. Why that is not certain; the tasks are then stored, and safe to add again.
 
         A task whose claim was not confirmed must not be reported as added: another add may take the name over and
@@ -283,7 +295,7 @@ class Enqueuer:
         """
         now_us = self._clock.now_us()
         try:
-            self._ledger.confirm(queue, claims, now_us)
+            self._ledger.confirm(queue, claims, now_us, keep_after_us(self._broker, kind, now_us))
         except errors.TransientError as exc:
             return exc
         if now_us - claimed_us < self._takeover_us:

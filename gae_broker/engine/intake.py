@@ -10,6 +10,7 @@ from enum import StrEnum
 from gae_broker import errors
 from gae_broker.domain import wire
 from gae_broker.domain.task import Copy, Kind
+from gae_broker.engine.notes import Notes
 from gae_broker.engine.succession import Mover
 from gae_broker.ports import Control, Delivery, Fact, Facts, Puller, State
 
@@ -57,6 +58,14 @@ class Taken:
         return self.copy.eta_us, self.copy.name
 
 
+def read_until_us(deliveries: Sequence[Delivery]) -> int:
+    """Up to when a queue was read, by what it delivered: what entered it before came out before.
+
+    One that was delivered before does not tell, as it may have come back to a place behind others.
+    """
+    return max((d.message.due_us for d in deliveries if not d.delivery_count), default=0)
+
+
 class Hand:
     """The deliveries that one lease call holds; each is acked or restored in the end.
 
@@ -68,6 +77,7 @@ class Hand:
         control: the queue's steering.
         now_us: the call's time.
         until_us: how long the names of removed tasks stay taken.
+        notes: told how far the queue was read.
     """
 
     def __init__(
@@ -79,6 +89,7 @@ class Hand:
         control: Control,
         now_us: int,
         until_us: int,
+        notes: Notes,
     ) -> None:
         self._puller = puller
         self._mover = mover
@@ -87,6 +98,7 @@ class Hand:
         self._purged_us = control.purged_us
         self._now_us = now_us
         self._until_us = until_us
+        self._notes = notes
         self._names: set[str] = set()
         self._unacked: dict[int, Delivery] = {}
         self.taken: list[Taken] = []
@@ -105,7 +117,9 @@ class Hand:
             if deliveries:
                 self._sort(deliveries)
             if len(deliveries) < wanted:
+                self._notes.seen(self._queue, self._now_us)
                 break
+            self._notes.seen(self._queue, read_until_us(deliveries))
         self.taken.sort(key=lambda taken: taken.order)
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:

@@ -19,6 +19,7 @@ from gae_broker.engine.catalog import Catalog, require_pull
 from gae_broker.engine.intake import Hand, Taken
 from gae_broker.engine.lease_change import LeaseChanger
 from gae_broker.engine.names import Namer
+from gae_broker.engine.notes import Notes
 from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.ports import Broker, Clock, Held, Ledger
 from gae_broker.settings import Settings
@@ -48,6 +49,7 @@ class Leaser:
         catalog: which queues there are.
         clock, namer: times and copy ids.
         mover: replaces copies.
+        notes: told how far queues were read.
         settings: how long names stay taken.
     """
 
@@ -60,6 +62,7 @@ class Leaser:
         clock: Clock,
         namer: Namer,
         mover: Mover,
+        notes: Notes,
         settings: Settings,
     ) -> None:
         self._broker = broker
@@ -68,6 +71,7 @@ class Leaser:
         self._clock = clock
         self._namer = namer
         self._mover = mover
+        self._notes = notes
         self._tombstone_us = round(settings.tombstone_s * _US)
         self._adopter = Adopter(broker, ledger, catalog, clock, namer, mover)
         self._changer = LeaseChanger(broker, ledger, clock, namer, mover)
@@ -113,7 +117,7 @@ class Leaser:
         self._adopter.adopt(queue, control, max_tasks)
         waiting = self._ledger.held_ready(queue, 1 if by_tag else max_tasks, now_us)
         until_us = now_us + self._tombstone_us
-        hand = Hand(self._broker, self._mover, self._ledger, queue, control, now_us, until_us)
+        hand = Hand(self._broker, self._mover, self._ledger, queue, control, now_us, until_us, self._notes)
         try:
             if by_tag and waiting:
                 hand.draw(1)

@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from gae_broker import registry
+from gae_broker.domain.broker_options import Declaring
 from gae_broker.domain.queue import QueueFile
+from gae_broker.engine.attendant import Attendant
 from gae_broker.engine.browsing import TaskBrowser
 from gae_broker.engine.catalog import Catalog
 from gae_broker.engine.claim_check import ClaimCheck
@@ -21,6 +23,7 @@ from gae_broker.engine.enqueue import Enqueuer
 from gae_broker.engine.housekeeping import Housekeeper
 from gae_broker.engine.leasing import Leaser
 from gae_broker.engine.names import Namer, RandomNamer
+from gae_broker.engine.notes import Notes
 from gae_broker.engine.redrive import Redriver
 from gae_broker.engine.removal import Remover
 from gae_broker.engine.stamps import Stamps
@@ -79,6 +82,8 @@ class Runtime:
             else Catalog(queues or settings.queue_yaml, all_valid=all_valid, declare=broker.declare)
         )
         broker.declare(self.catalog.queues())
+        self.notes = Notes(ledger, self.clock, counts=not broker.sees_all)
+        self._attendant: Attendant | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._wire()
@@ -95,6 +100,8 @@ class Runtime:
     ) -> Runtime:
         """Open the configured adapters, bring the ledger's schema up to date, and declare the queues.
 
+        With ``declaring=verify`` neither tables nor queues are made: what is missing is an error that says so.
+
         Raises:
             ConfigurationError: a setting or queue.yaml cannot be used.
             StorageError: a database file is damaged, or of another version.
@@ -106,8 +113,12 @@ class Runtime:
             opened.callback(broker.close)
             ledger = registry.open_ledger(settings.ledger_url, clock=clock)
             opened.callback(ledger.close)
-            ledger.migrate()
+            if settings.broker_options.declaring is Declaring.VERIFY:
+                ledger.verify()
+            else:
+                ledger.migrate()
             runtime = cls(settings, broker, ledger, clock=clock, namer=namer, queues=queues, all_valid=all_valid)
+            runtime._attendant = Attendant(runtime.notes, runtime.housekeeper)
             opened.pop_all()
         return runtime
 
@@ -118,10 +129,10 @@ class Runtime:
             broker=self.broker,
             ledger=self.ledger,
             catalog=self.catalog,
-            clock=self.clock,
             stamps=stamps,
             namer=self.names,
             storage=StorageGuard(self.catalog, self.broker, self.ledger),
+            notes=self.notes,
             settings=self.settings,
         )
         self.leaser = Leaser(
@@ -131,6 +142,7 @@ class Runtime:
             clock=self.clock,
             namer=self.names,
             mover=mover,
+            notes=self.notes,
             settings=self.settings,
         )
         self.remover = Remover(
@@ -159,10 +171,10 @@ class Runtime:
             enqueuer=self.enqueuer,
             mover=mover,
         )
-        self.statistician = Statistician(self.broker, self.ledger, self.catalog, self.clock)
+        self.statistician = Statistician(self.broker, self.ledger, self.catalog, self.clock, self.notes)
         self.controller = Controller(self.catalog, self.ledger)
         self.payloads = ClaimCheck(self.ledger, self.clock, self.names)
-        self.housekeeper = Housekeeper(self.broker, self.ledger, self.clock, self.settings)
+        self.housekeeper = Housekeeper(self.broker, self.ledger, self.clock, self.catalog, self.notes, self.settings)
 
     @property
     def executor(self) -> ThreadPoolExecutor:
@@ -178,6 +190,8 @@ class Runtime:
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=True)
+        if self._attendant is not None:
+            self._attendant.close()
         self.broker.close()
         self.ledger.close()
 

@@ -25,6 +25,10 @@ class Stamps:
         self._marks: dict[str, int] = {}
         self._latest: dict[str, int] = {}
 
+    def now_us(self) -> int:
+        """The time."""
+        return self._clock.now_us()
+
     def created_us(self, queue: str) -> int:
         """The creation time of a task added now."""
         now_us = self._clock.now_us()

@@ -21,6 +21,19 @@ from gae_broker.ports import Browser, Clock, Facts, Move, Publisher
 _log = logging.getLogger(__name__)
 
 
+_US = 1_000_000
+_LONG_US = 10 * _US
+
+
+def keep_after_us(browser: Browser, kind: Kind, now_us: int) -> int | None:
+    """From which due time on the ledger keeps the messages of live tasks, ``None``: it keeps none.
+
+    So that push tasks which wait long in a broker that cannot be looked into can be shown, and run at once. Pull tasks
+    wait because they are leased: whoever holds the lease knows them.
+    """
+    return None if browser.sees_all or kind is not Kind.PUSH else now_us + _LONG_US
+
+
 class Carrier(Publisher, Browser, Protocol):
     """A broker, as far as it stores messages and removes them by id."""
 
@@ -77,9 +90,16 @@ class Mover:
         """
         if not successions:
             return [], None
-        results = self._carrier.publish([wire.encode(step.new) for step in successions], self._deadline_s)
-        stored = [step for step, error in zip(successions, results, strict=True) if error is None]
-        swapped = iter(self._facts.advance(queue, [_move(step) for step in stored], self._clock.now_us()))
+        messages = [wire.encode(step.new) for step in successions]
+        results = self._carrier.publish(messages, self._deadline_s)
+        now_us = self._clock.now_us()
+        keep_us = keep_after_us(self._carrier, successions[0].new.content.kind, now_us)
+        moves = [
+            _move(step, message if keep_us is not None and message.due_us > keep_us else None)
+            for step, message, error in zip(successions, messages, results, strict=True)
+            if error is None
+        ]
+        swapped = iter(self._facts.advance(queue, moves, now_us))
         steps = [Step.UNSTORED if error else Step.MOVED if next(swapped) else Step.LOST for error in results]
         orphans = [
             (step.new.content.kind, step.new.copy_id)
@@ -103,7 +123,7 @@ class Mover:
             _log.info("%d void copies stay in queue %s until they are due: %s", len(copy_ids), queue, exc)
 
 
-def _move(step: Succession) -> Move:
+def _move(step: Succession, kept: Message | None) -> Move:
     return Move(
         name=step.new.name,
         old_copy=step.old_copy,
@@ -113,4 +133,5 @@ def _move(step: Succession) -> Move:
         named=step.new.content.named,
         created_us=step.new.content.created_us,
         expected_eta_us=step.expected_eta_us,
+        message=kept,
     )

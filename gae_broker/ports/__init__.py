@@ -28,11 +28,13 @@ from gae_broker.ports.broker import (
     Subscription,
 )
 from gae_broker.ports.ledger import (
+    Census,
     Claim,
     ClaimOutcome,
     ClaimResult,
     Control,
     Controls,
+    Delayed,
     Deletion,
     Fact,
     Facts,
@@ -40,9 +42,11 @@ from gae_broker.ports.ledger import (
     HeldTasks,
     Ledger,
     Move,
+    Parked,
     Payloads,
     Report,
     State,
+    Watch,
 )
 from gae_broker.ports.world import (
     Check,
@@ -54,6 +58,7 @@ __all__ = [
     "Action",
     "Broker",
     "Browser",
+    "Census",
     "Change",
     "Check",
     "CheckStatus",
@@ -65,6 +70,7 @@ __all__ = [
     "Control",
     "Controls",
     "Declarer",
+    "Delayed",
     "Deletion",
     "Delivery",
     "Depth",
@@ -77,6 +83,7 @@ __all__ = [
     "Message",
     "Move",
     "Needs",
+    "Parked",
     "Payloads",
     "Plan",
     "Publisher",
@@ -86,4 +93,5 @@ __all__ = [
     "Sink",
     "State",
     "Subscription",
+    "Watch",
 ]

@@ -32,12 +32,13 @@ class Delivery:
 class Depth:
     """What a queue holds: ``ready`` and due, ``delayed`` (parked leases included), ``unacked`` in workers' hands.
 
-    ``oldest_due_us`` is the smallest due time of all, ``None`` where the queue is empty or it cannot be known.
+    ``delayed`` and ``unacked`` are ``None`` where the broker cannot count them. ``oldest_due_us`` is the smallest due
+    time of all, ``None`` where the queue is empty or it cannot be known.
     """
 
     ready: int
-    delayed: int
-    unacked: int
+    delayed: int | None
+    unacked: int | None
     oldest_due_us: int | None
 
 
@@ -124,7 +125,16 @@ class Consumer(Protocol):
 
 
 class Browser(Protocol):
-    """Looks into queues without taking anything; what a broker cannot know it says by its return value."""
+    """Looks into queues without taking anything; what a broker cannot know it says by its return value.
+
+    Attributes:
+        sees_all: whether `find`, `browse` and `depth` tell of every message, and `discard` removes it. Where not, the
+            engine lets the ledger keep and count what waits, which costs a little.
+    """
+
+    @property
+    def sees_all(self) -> bool:
+        """See above; it never changes."""
 
     def find(self, kind: Kind, queue: str, keys: Sequence[str]) -> Mapping[str, list[Message]] | None:
         """The stored messages of these keys, those in workers' hands included; ``None``: cannot be looked up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -86,6 +86,7 @@ class Move:
         named: whether the caller chose the name; recorded when the row is made.
         created_us: the task's creation time; recorded when the row is made.
         expected_eta_us: if given, the row's eta must equal it too.
+        message: the new copy, where the ledger shall keep it until the task moves on; see `Parked`.
     """
 
     name: str
@@ -96,6 +97,27 @@ class Move:
     named: bool
     created_us: int
     expected_eta_us: int | None = None
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """How many tasks without a row, added together, wait until about the same time.
+
+    Attributes:
+        until_us: the last of them is due then; they count fewer the nearer that is.
+        width_us: the first is due this long before at the earliest.
+        tasks: how many.
+        first_us: the smallest due time.
+        created_us: when the last of them was added; a purge since then has removed them.
+    """
+
+    queue: str
+    until_us: int
+    width_us: int
+    tasks: int
+    first_us: int
+    created_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +183,13 @@ class Facts(Protocol):
         3. Two callers never both get GRANTED for one name within the takeover time.
         """
 
-    def confirm(self, queue: str, copies: Sequence[tuple[str, str]], now_us: int) -> None:
-        """Turn claims (name, copy_id) into `State.LIVE` and forget their messages; rows moved on stay as they are."""
+    def confirm(
+        self, queue: str, copies: Sequence[tuple[str, str]], now_us: int, keep_after_us: int | None = None
+    ) -> None:
+        """Turn claims (name, copy_id) into `State.LIVE` and forget their messages; rows moved on stay as they are.
+
+        Messages due after ``keep_after_us`` are kept; see `Parked`.
+        """
 
     def release(self, queue: str, copies: Sequence[tuple[str, str]]) -> None:
         """Give up claims (name, copy_id) whose message is known not to be stored: the names are free again."""
@@ -184,7 +211,7 @@ class Facts(Protocol):
         """Mark tasks (name, copy_id) done, where that copy is live; named tasks are tombstoned until ``until_us``."""
 
     def delete(self, queue: str, names: Sequence[str], now_us: int, until_us: int, make: bool) -> list[Deletion]:
-        """Mark tasks deleted and tombstone them until ``until_us``; a held task's content goes too.
+        """Mark tasks deleted and tombstone named ones until ``until_us``; a task's content goes too.
 
         With ``make``, a name without a row gets one (UNKNOWN is still the answer), kept so long that no copy of
         the task, whatever its due time, can run.
@@ -200,7 +227,57 @@ class Facts(Protocol):
         """
 
     def prune(self, now_us: int, limit: int) -> int:
-        """Remove up to ``limit`` rows that suppress nothing any more; how many went."""
+        """Remove up to ``limit`` rows that suppress nothing any more; how many went.
+
+        A row suppresses until its copies have left the broker. They may be late by as long as nobody kept watch
+        (`Watch.alive`), and one that is due leaves its queue when `Watch.seen` says that what came after it has.
+        So a row goes when its latest copy was due an hour and the time without a watch ago, and its queue was seen
+        since. Of a queue that nobody reads it goes when it was due 90 days ago.
+        """
+
+
+class Parked(Protocol):
+    """Messages of live tasks that wait in a broker which cannot be looked into; the ledger keeps a copy of them.
+
+    It goes when the task moves on, is done, or is deleted.
+    """
+
+    def parked(self, queue: str, names: Sequence[str]) -> dict[str, Message]:
+        """The kept messages of these tasks, each that of the live copy."""
+
+    def list_parked(self, queue: str, limit: int, after: tuple[int, str] | None) -> list[Message]:
+        """Up to ``limit`` kept messages in (eta, name) order behind ``after``."""
+
+
+class Census(Protocol):
+    """Counts what waits in a broker that cannot count it."""
+
+    def count_delayed(self, added: Sequence[Delayed]) -> None:
+        """Count tasks that have no row; they leave the count by themselves as time passes, and with a purge."""
+
+    def waiting(self, queue: str, now_us: int) -> tuple[int, int | None]:
+        """How many tasks are due later than ``now_us``, and the smallest eta of all that is known.
+
+        Counted are rows (of leased, retried and named tasks) and what `count_delayed` was told; not what the ledger
+        holds itself. A task deleted early stays counted until it is due where it had no row. The smallest eta may
+        be past: that of a task which is due and has a row.
+        """
+
+
+class Watch(Protocol):
+    """What is known of how far queues were read, and of times in which nobody looked."""
+
+    FORGOTTEN_US: int
+    """No row is kept longer than this after its copies were due; a queue that nobody read for so long is forgotten."""
+
+    def seen(self, queues: Mapping[str, int]) -> None:
+        """Note of queues when every copy was delivered that entered the queue before; the latest time counts."""
+
+    def seen_us(self, queue: str) -> int:
+        """What `seen` was told last, 0 if nothing."""
+
+    def alive(self, now_us: int) -> None:
+        """Note that the broker works now. A pause of over a minute between two calls counts as its outage."""
 
 
 class HeldTasks(Protocol):
@@ -255,11 +332,14 @@ class Payloads(Protocol):
         """Forget it; nothing happens where there is none."""
 
 
-class Ledger(Facts, HeldTasks, Controls, Payloads, Protocol):
+class Ledger(Facts, Parked, HeldTasks, Census, Watch, Controls, Payloads, Protocol):
     """All that the engine needs of a ledger; an adapter class implements it."""
 
     def migrate(self) -> None:
         """Create the schema, or bring it to this release's version. Idempotent, safe from several processes."""
+
+    def verify(self) -> None:
+        """Make sure that the schema is of this release's version, and change nothing; `StorageError` where not."""
 
     def check(self) -> list[Check]:
         """Look at the ledger's health; never raises for what it finds."""

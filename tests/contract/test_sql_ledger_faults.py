@@ -114,7 +114,7 @@ def test_a_file_of_a_later_release_is_refused_with_both_versions(path) -> None:
     opened_at(path).close()
     execute(path, "UPDATE ledger_schema SET version = 99")
     later = open_ledger(f"sqlite:///{path}", clock=FixedClock())
-    with pytest.raises(StorageError, match="version 99, this release reads up to 1"):
+    with pytest.raises(StorageError, match="version 99, this release reads up to 2"):
         later.migrate()
     (check,) = later.check()
     assert (check.status, "version 99" in check.text) == (CheckStatus.FAILED, True)

@@ -182,7 +182,7 @@ class Model:
                 if task.tag is not None and not task.named:
                     self._vacate(name)
                 else:
-                    self._end(name, State.DELETED, until)
+                    self._end(name, State.DELETED, until if task.named else 0)
         assert outcomes == expected
 
     def lease(self, names: list[str], number: int) -> None:
@@ -219,6 +219,8 @@ class Model:
 
     def prune(self, _: list[str], __: int) -> None:
         """What went must have been needless; that it goes at all, the contract tests."""
+        self.ledger.alive(self.now)
+        self.ledger.seen({QUEUE: self.now})
         self.ledger.prune(self.now, 100)
         there = self.ledger.facts(QUEUE, NAMES)
         for name in set(self.tasks) - set(there):

@@ -16,8 +16,13 @@ FEW = {
     "ledger_held_by_eta (queue=? AND (eta_us,name)>(?,?))",
     "ledger_held_by_tag (queue=? AND tag=? AND eta_us<?)",
     "ledger_claimed (changed_us<?)",
-    "ledger_over (keep_us<?)",
-    "ledger_unfinished (queue=? AND created_us<?)",
+    "ledger_held_by_tag (queue=? AND tag>?)",  # to purge it
+    "ledger_over (queue>?)",  # with a limit of one
+    "ledger_over (queue=? AND keep_us<?)",
+    "ledger_over (queue=?)",  # to lift all of a queue's tombstones
+    "ledger_waiting (queue=?)",  # to purge it, or with a limit, in its order
+    "ledger_waiting (queue=? AND eta_us>?)",  # to count what waits: no rows, only index entries
+    "ledger_waiting (queue=? AND (eta_us,name)>(?,?))",
 }
 """How a statement may look for rows."""
 
@@ -47,6 +52,12 @@ def use_task_rows(ledger: SqlLedger) -> None:
     ledger.delete("q", ["held", "unknown"], 5_000, 6_000, True)
     ledger.purge("q", 10, 5_000, 6_000)
     ledger.free("q", names)
+    ledger.free("q", None)
+    ledger.parked("q", names)
+    ledger.list_parked("q", 10, None)
+    ledger.list_parked("q", 10, (5, "a"))
+    ledger.waiting("q", 5)
+    ledger.seen({"q": 10**17})
     ledger.prune(10**17, 10)
     ledger.check()
 

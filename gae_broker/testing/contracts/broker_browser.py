@@ -67,7 +67,7 @@ class BrowserContract(Adoption):
         assert bench.is_empty()
 
     def test_depth_counts_each_state(self, bench: Bench) -> None:
-        assert bench.broker.depth(Kind.PULL, bench.pull) == Depth(0, 0, 0, None)
+        self._await_depth(bench, Depth(0, 0, 0, None))
         delayed = bench.stored(4, after_s=60.0)
         stored = bench.stored(5)
         taken = bench.take(2)
@@ -81,6 +81,17 @@ class BrowserContract(Adoption):
     def test_depth_turns_delayed_into_ready_when_due(self, bench: Bench) -> None:
         (message,) = bench.stored(1, after_s=0.3)
         self._await_depth(bench, Depth(1, 0, 0, message.due_us))
+
+    def test_a_broker_that_sees_all_never_says_that_it_cannot_tell(self, bench: Bench) -> None:
+        (message,) = bench.stored(1)
+        depth = bench.broker.depth(Kind.PULL, bench.pull)
+        answers = (
+            bench.broker.find(Kind.PULL, bench.pull, [message.key]),
+            bench.broker.browse(Kind.PULL, bench.pull, 1, None),
+            depth.delayed,
+            depth.unacked,
+        )
+        assert (None not in answers) is bench.broker.sees_all
 
     def test_depth_of_an_unknown_queue(self, bench: Bench) -> None:
         with pytest.raises(UnknownQueueError, match="nowhere"):
@@ -100,8 +111,8 @@ class BrowserContract(Adoption):
     def _await_depth(self, bench: Bench, expected: Depth) -> None:
         def agrees() -> bool:
             depth = bench.broker.depth(Kind.PULL, bench.pull)
-            delayed = expected.delayed if self.counts_delayed else depth.delayed
-            unacked = expected.unacked if self.counts_unacked else depth.unacked
+            delayed = expected.delayed if self.counts_delayed else None
+            unacked = expected.unacked if self.counts_unacked else None
             oldest_us = depth.oldest_due_us and expected.oldest_due_us
             return depth == Depth(expected.ready, delayed, unacked, oldest_us)
 

@@ -22,13 +22,17 @@ from gae_broker.testing.contracts.ledger_held import HeldTasksContract
 from gae_broker.testing.contracts.ledger_moves import MovesContract
 from gae_broker.testing.contracts.ledger_opening import OpeningContract
 from gae_broker.testing.contracts.ledger_removal import RemovalContract
+from gae_broker.testing.contracts.ledger_waiting import CensusContract, ParkedContract, WatchContract
 
 
 class LedgerContract(
     ClaimsContract,
     MovesContract,
     RemovalContract,
+    ParkedContract,
     HeldTasksContract,
+    CensusContract,
+    WatchContract,
     ControlsContract,
     PayloadsContract,
     OpeningContract,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gae_broker import errors
+from gae_broker.ports import Depth
 
 
 class Passing:
@@ -18,7 +19,12 @@ class Passing:
 
 
 class Blind(Passing):
-    """A broker that cannot look tasks up, list or discard them, as RabbitMQ."""
+    """A broker that cannot look tasks up, list, discard or, while they wait, count them, as RabbitMQ."""
+
+    sees_all = False
+
+    def depth(self, *where: Any) -> Depth:
+        return Depth(self._target.depth(*where).ready, None, None, None)
 
     def find(self, *_: object) -> None:
         return None

@@ -55,6 +55,8 @@ class Line:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._life.step(f"before {self._role}.{name}")

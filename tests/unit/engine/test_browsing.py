@@ -7,7 +7,7 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.engine import browsing
 from gae_broker.ports import Report
-from tests.unit.engine.doubles import Blind, Hoarding
+from tests.unit.engine.doubles import Hoarding
 from tests.unit.engine.worlds import START_US, S, World, names, push_task
 
 
@@ -68,14 +68,6 @@ def test_find_of_a_purged_task_in_somebody_s_hands(world):
     (delivery,) = world.broker.get(Kind.PULL, "pull", 1)
     world.runtime.remover.purge("pull")
     assert world.runtime.browser.find("pull", delivery.message.key) is None
-
-
-def test_a_broker_that_cannot_be_browsed_says_so(world):
-    blind = World(Blind(world.broker), world.ledger, world.clock)
-    with pytest.raises(errors.Error, match="cannot list"):
-        blind.runtime.browser.tasks("pull", 1)
-    with pytest.raises(errors.Error, match="cannot look"):
-        blind.runtime.browser.find("pull", "n")
 
 
 def test_run_now_makes_a_delayed_task_due_and_leaves_one_copy(world):

@@ -48,6 +48,8 @@ class EmbeddedBroker:
     subscription reads it again every few milliseconds and so notices a virtual clock that was moved.
     """
 
+    sees_all = True
+
     def __init__(self, path: Path | None, clock: Clock) -> None:
         self._path = path
         self._clock = clock

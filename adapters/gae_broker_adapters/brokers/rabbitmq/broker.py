@@ -28,6 +28,8 @@ class RabbitBroker:
         options: what is set beside the URL.
     """
 
+    sees_all = False
+
     def __init__(self, url: str, *, clock: Clock, options: BrokerOptions) -> None:
         self._location = location.parse(url)
         self._clock = clock
@@ -96,7 +98,7 @@ class RabbitBroker:
     def depth(self, kind: Kind, queue: str) -> Depth:
         """As `Browser.depth`; only what is ready can be counted."""
         with declaring.channel(self._location) as channel:
-            return Depth(declaring.ready(channel, self._names.queue(kind, queue)), 0, 0, None)
+            return Depth(declaring.ready(channel, self._names.queue(kind, queue)), None, None, None)
 
     def purge(self, kind: Kind, queue: str) -> int:
         """As `Browser.purge`; what waits in the wheel is dropped when it comes out."""

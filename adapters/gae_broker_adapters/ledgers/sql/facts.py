@@ -11,7 +11,7 @@ from gae_broker.ports import Claim, ClaimOutcome, Deletion, Fact, Move
 from gae_broker_adapters.ledgers.sql import rules
 from gae_broker_adapters.ledgers.sql.among import among
 from gae_broker_adapters.ledgers.sql.connections import Connections
-from gae_broker_adapters.ledgers.sql.rows import MESSAGE, STATES, Batch, message, remove
+from gae_broker_adapters.ledgers.sql.rows import MESSAGE, STATES, Batch, message
 from gae_broker_adapters.ledgers.sql.schema import CLAIMED, HELD, OVER, TASKS
 
 _Answer = TypeVar("_Answer")
@@ -34,14 +34,6 @@ _STALE_CLAIMS = (
     .limit(sa.bindparam("at_most"))
 )
 
-_NEEDLESS = (
-    sa.select(TASKS.c.queue, TASKS.c.name)
-    .where(OVER, TASKS.c.keep_us <= sa.bindparam("now_us"))
-    .order_by(TASKS.c.keep_us)
-    .limit(sa.bindparam("at_most"))
-    .with_for_update(skip_locked=True)
-)
-
 _FREE_ALL = (
     TASKS.update().where(TASKS.c.queue == sa.bindparam("of_queue"), OVER, TASKS.c.until_us > 0).values(until_us=0)
 )
@@ -59,17 +51,23 @@ class SqlFacts:
         def step(batch: Batch, name: str, place: int) -> ClaimOutcome:
             outcome, row = rules.claim(batch.get(name), claims[place], now_us, takeover_us)
             if row is not None:
-                batch.put(name, row, claims[place])
+                batch.put(name, row, claims[place].message, claims[place].tag)
             return outcome
 
         return self._each(queue, [claim.message.key for claim in claims], step)
 
-    def confirm(self, queue: str, copies: Sequence[tuple[str, str]], now_us: int) -> None:
+    def confirm(
+        self, queue: str, copies: Sequence[tuple[str, str]], now_us: int, keep_after_us: int | None = None
+    ) -> None:
         """Turn claims into live rows."""
 
         def step(batch: Batch, name: str, place: int) -> None:
             row = rules.confirm(batch.get(name), copies[place][1], now_us)
-            if row is not None:
+            if row is None:
+                return
+            if keep_after_us is not None and row.eta_us > keep_after_us:
+                batch.keep(name, row)
+            else:
                 batch.put(name, row)
 
         self._each(queue, [name for name, _ in copies], step)
@@ -111,7 +109,7 @@ class SqlFacts:
         def step(batch: Batch, name: str, place: int) -> bool:
             row = rules.advance(batch.get(name), moves[place], now_us)
             if row is not None:
-                batch.put(name, row)
+                batch.put(name, row, moves[place].message)
             return row is not None
 
         return self._each(queue, [move.name for move in moves], step)
@@ -143,17 +141,6 @@ class SqlFacts:
             if names is None:
                 return connection.execute(_FREE_ALL, {"of_queue": queue}).rowcount
             return connection.execute(_FREE, {"of_queue": queue, "names": names}).rowcount
-
-        return self._connections.write(work)
-
-    def prune(self, now_us: int, limit: int) -> int:
-        """Remove rows that suppress nothing any more."""
-
-        def work(connection: sa.Connection) -> int:
-            # As a subquery of the delete, PostgreSQL may run it more than once and so exceed the limit.
-            found = connection.execute(_NEEDLESS, {"now_us": now_us, "at_most": limit}).all()
-            remove(connection, found)
-            return len(found)
 
         return self._connections.write(work)
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from gae_broker.errors import Error, SettingsError
+from gae_broker.errors import Error, SettingsError, StorageError
 from gae_broker.ports import Check, Clock
 from gae_broker_adapters.ledgers.sql import health, schema
+from gae_broker_adapters.ledgers.sql.census import SqlCensus
 from gae_broker_adapters.ledgers.sql.connections import Connections
 from gae_broker_adapters.ledgers.sql.controls import SqlControls
 from gae_broker_adapters.ledgers.sql.database import Database
 from gae_broker_adapters.ledgers.sql.facts import SqlFacts
 from gae_broker_adapters.ledgers.sql.held import SqlHeldTasks
+from gae_broker_adapters.ledgers.sql.parked import SqlParked
 from gae_broker_adapters.ledgers.sql.payloads import SqlPayloads
 from gae_broker_adapters.ledgers.sql.postgresql import PostgreSQL
 from gae_broker_adapters.ledgers.sql.purge import SqlPurge
 from gae_broker_adapters.ledgers.sql.sqlite import SQLite
+from gae_broker_adapters.ledgers.sql.watch import SqlWatch
 
 
-class SqlLedger(SqlFacts, SqlPurge, SqlHeldTasks, SqlControls, SqlPayloads):
+class SqlLedger(SqlFacts, SqlPurge, SqlParked, SqlHeldTasks, SqlCensus, SqlWatch, SqlControls, SqlPayloads):
     """`gae_broker.ports.Ledger` over SQL.
 
     Usable from any thread, and from a forked child. Every failure of the database is a `LedgerUnavailableError`,
@@ -50,6 +53,17 @@ class SqlLedger(SqlFacts, SqlPurge, SqlHeldTasks, SqlControls, SqlPayloads):
             schema.migrate(connection, database.where)
 
         self._connections.write(work)
+
+    def verify(self) -> None:
+        """Make sure that the schema is of this release's version, and change nothing.
+
+        Raises:
+            StorageError: it is not; the text says what to do.
+        """
+        database = self._connections.database
+        if not database.is_there():
+            raise StorageError(f"{database.where} is not there: run `gae-broker deploy`, which makes it")
+        schema.require(self._connections.read(schema.version), database.where)
 
     def check(self) -> list[Check]:
         """Whether it can be read and written, its version, and whether claims wait for a sweeper."""

@@ -95,7 +95,7 @@ class PostgreSQL:
             return StorageError(f"{self.where} is damaged ({cause}); restore it from a backup")
         if state in _NO_TABLES:
             return StorageError(
-                f"{self.where} lacks this release's tables ({cause}); restart the process, it makes them"
+                f"{self.where} lacks this release's tables ({cause}); run `gae-broker deploy`, which makes them"
             )
         return LedgerUnavailableError(f"{self.where} {_REMEDIES.get(state[:2], _OTHER).format(cause)}")
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
-from gae_broker.ports import Claim, State
+from gae_broker.ports import State
 from gae_broker_adapters.ledgers.sql import bulk
 from gae_broker_adapters.ledgers.sql.among import among
 from gae_broker_adapters.ledgers.sql.rules import Row
@@ -37,12 +37,14 @@ _READ = sa.select(TASKS.c.name, *(TASKS.c[name] for name in _OWN), HELD.label("h
 _LOCK = _READ.where(TASKS.c.queue == sa.bindparam("queue"), among(TASKS.c.name, "names"))
 # In one order for all, so that two batches cannot wait for each other. SQLite has one writer and no row locks.
 _LOCK = _LOCK.order_by(TASKS.c.name).with_for_update()
-# One statement to grant a claim on a row that was there, one for all changes after which no message is needed.
+# One statement to give a message to a row that was there, one for all changes after which none is needed, and one for
+# those after which it is needed still.
 _KEY = ("queue", "name")
 _INSERT = bulk.insert(TASKS, (*_OWN, *_KEY))
-_INSERT_CLAIM = bulk.insert(TASKS, (*_OWN, *_CARRIED, *_KEY))
+_INSERT_ALL = bulk.insert(TASKS, (*_OWN, *_CARRIED, *_KEY))
 _REPLACE = bulk.update(TASKS, _KEY, (*_OWN, *_CARRIED))
 _CHANGE = bulk.update(TASKS, _KEY, _OWN, nulled=_CARRIED)
+_KEEP = bulk.update(TASKS, _KEY, _OWN)
 _REMOVE = bulk.delete(TASKS, _KEY)
 
 
@@ -81,18 +83,25 @@ class Batch:
         found = connection.execute(_LOCK, {"queue": queue, "names": names})
         self._before = {name: Row(STATES[state], *rest) for name, state, *rest in found}
         self._now: dict[str, Row | None] = dict(self._before)
-        self._claims: dict[str, Claim] = {}
+        self._messages: dict[str, tuple[Message, str | None]] = {}
+        self._kept: set[str] = set()
 
     def get(self, name: str) -> Row | None:
         """The row as it is by now."""
         return self._now.get(name)
 
-    def put(self, name: str, row: Row | None, claim: Claim | None = None) -> None:
-        """Make or change a row, or remove it; its message is that of the claim, or none."""
+    def put(self, name: str, row: Row | None, carried: Message | None = None, tag: str | None = None) -> None:
+        """Make or change a row, or remove it; its message and tag are these, or none."""
         self._now[name] = row
-        self._claims.pop(name, None)
-        if claim is not None:
-            self._claims[name] = claim
+        self._kept.discard(name)
+        self._messages.pop(name, None)
+        if carried is not None:
+            self._messages[name] = carried, tag
+
+    def keep(self, name: str, row: Row) -> None:
+        """Change a row; its message stays."""
+        self._now[name] = row
+        self._kept.add(name)
 
     def write(self) -> None:
         """Send the changes, each kind as one statement.
@@ -106,16 +115,18 @@ class Batch:
             before, now = self._before.get(name), self._now[name]
             if before == now:
                 continue
-            claim = self._claims.get(name)
+            carried = self._messages.get(name)
             values: tuple[object, ...] = ()
             if now is None:
                 statement = _REMOVE
-            elif claim is None:
-                statement, values = (_INSERT if before is None else _CHANGE), _values(now)
+            elif carried is not None:
+                statement, values = (_INSERT_ALL if before is None else _REPLACE), _values(now) + _carried(*carried)
+            elif name in self._kept:
+                statement, values = _KEEP, _values(now)
             else:
-                statement, values = (_INSERT_CLAIM if before is None else _REPLACE), _values(now) + _carried(claim)
+                statement, values = (_INSERT if before is None else _CHANGE), _values(now)
             rows.setdefault(statement, []).append((*values, self._queue, name))
-        for statement in (_REMOVE, _INSERT, _INSERT_CLAIM, _REPLACE, _CHANGE):
+        for statement in (_REMOVE, _INSERT, _INSERT_ALL, _REPLACE, _CHANGE, _KEEP):
             statement.run(self._connection, rows.get(statement, ()))
 
 
@@ -135,8 +146,7 @@ def _values(row: Row) -> tuple[object, ...]:
     )
 
 
-def _carried(claim: Claim) -> tuple[object, ...]:
+def _carried(carried: Message, tag: str | None) -> tuple[object, ...]:
     """As `_CARRIED`."""
-    message = claim.message
-    tag = None if claim.tag is None else encode_tag(claim.tag)
-    return message.kind.value, message.due_us, tag, message.meta, message.body
+    tag_bytes = None if tag is None else encode_tag(tag)
+    return carried.kind.value, carried.due_us, tag_bytes, carried.meta, carried.body

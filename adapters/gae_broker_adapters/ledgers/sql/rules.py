@@ -149,7 +149,7 @@ def delete(row: Row | None, now_us: int, until_us: int, *, make: bool) -> tuple[
         return Deletion.GONE, row
     if row.held and not row.named:
         return Deletion.DELETED, vacate(row)
-    return Deletion.DELETED, _end(row, State.DELETED, now_us, until_us)
+    return Deletion.DELETED, _end(row, State.DELETED, now_us, until_us if row.named else 0)
 
 
 def _is_live(row: Row, copy_id: str) -> bool:

@@ -52,7 +52,7 @@ def translate(exc: BaseException, where: str) -> Error:
             " or recover it with `sqlite3 FILE .recover`",
         )
     if "no such table" in str(exc) or "no such column" in str(exc):
-        return StorageError(f"{where} lacks this release's tables ({exc}); restart the process, it makes them")
+        return StorageError(f"{where} lacks this release's tables ({exc}); run `gae-broker deploy`, which makes them")
     if primary == sqlite3.SQLITE_TOOBIG:
         return PublishRejectedError(f"{where} takes nothing so large ({exc}); make it smaller")
     return LedgerUnavailableError(f"{where} {_REMEDIES.get(primary, _OTHER).format(exc)}")
