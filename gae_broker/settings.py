@@ -156,6 +156,12 @@ class Settings:
             )
         ),
     )
+    probe_bind: str = field(
+        default="",
+        metadata=_setting(
+            Option(values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere.")
+        ),
+    )
     prefix: str = field(
         default="gaetq",
         metadata=_setting(Option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ.")),

@@ -27,13 +27,11 @@ from gae_broker.settings import flag, variable
     serves=True,
 )
 @option("--queues", metavar="NAME,...", show_default="every push queue", help="Serve only these queues.")
-@settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s")
+@settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s", "probe_bind")
 def dispatch(queues: str | None) -> None:
     """Dispatch."""
     # What the command stands on takes several times as long to import as its help takes to show.
-    from gae_broker.cli.opened import opened  # noqa: PLC0415
-    from gae_broker.cli.signals import die_of, run_until_signalled  # noqa: PLC0415
-    from gae_broker.engine.dispatcher import Dispatcher  # noqa: PLC0415
+    from gae_broker.cli.dispatching import run  # noqa: PLC0415
 
     session = current()
     settings = load_settings(session)
@@ -48,8 +46,4 @@ def dispatch(queues: str | None) -> None:
         )
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does; applications are imported from here
-    with opened(session, patient=True) as runtime:
-        dispatcher = Dispatcher(runtime, names)
-        session.tell(f"Dispatching {', '.join(names) if names else 'every push queue'} to {settings.show('targets')}.")
-        received = run_until_signalled(session, dispatcher.run, dispatcher.stop, settings.drain_timeout_s)
-    die_of(received)  # not before all is closed: a file that nobody has open is whole without its -wal
+    run(session, settings, names)

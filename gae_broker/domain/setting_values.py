@@ -14,6 +14,8 @@ _TARGET_NAME = re.compile(r"(?:(?!-)[a-z0-9\-]{1,100}\.)?(?!-)[a-z0-9\-]{1,63}")
 _NAMED = re.compile(r"([A-Za-z0-9.\-_]+)=(.*)")
 _APPLICATION = re.compile(r"(?:wsgi\+|asgi\+)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([smhd]?)")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_LAST_PORT = 65_535
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _AUTHORITY_PASSWORD = re.compile(r"([A-Za-z][\w+.\-]*://[^:/?#@\s]*):[^/?#\s]*@")
 _WILD_PASSWORD = re.compile(
@@ -50,6 +52,14 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a text")  # noqa: TRY004 - every parser here raises ValueError
     return value.strip()
+
+
+def address(value: object) -> str:
+    """Where to listen: ``host:port``, ``[::1]:port``, or nothing."""
+    match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if value != "" and (match is None or int(match[1]) > _LAST_PORT):
+        raise ValueError("HOST:PORT, like 127.0.0.1:8081 or [::1]:8081")
+    return str(value).strip()
 
 
 def one_of(*choices: str) -> Callable[[object], str]:
