@@ -29,6 +29,11 @@ def create_rpc(deadline: float | None = None, callback: Callable[[], object] | N
     return rpc_class()(SERVICE, deadline, callback)
 
 
+def in_this_thread() -> RPC[Result]:
+    """An RPC for a call whose result is waited for at once: the thread that makes the call does the work."""
+    return rpc_class()._at_once()
+
+
 def given_or_new(rpc: object) -> RPC[Result]:
     """The caller's RPC, or a new one for ``None``; that it has the right result type is the type checker's matter.
 

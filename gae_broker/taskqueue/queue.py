@@ -1,4 +1,7 @@
-"""Queue: adds, deletes and leases tasks. Each synchronous method is its ``_async`` form and ``get_result()``."""
+"""Queue: adds, deletes and leases tasks. Each synchronous method is its ``_async`` form and ``get_result()``.
+
+Those without a deadline do the work in their caller's thread: to hand it to another one costs more than most of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from gae_broker.domain.task import Copy
 from gae_broker.engine import runtime
 from gae_broker.engine.enqueue import Added
 from gae_broker.taskqueue import adding, deleting, leasing
-from gae_broker.taskqueue.calls import check_deadline, create_rpc, given_or_new
+from gae_broker.taskqueue.calls import check_deadline, create_rpc, given_or_new, in_this_thread
 from gae_broker.taskqueue.rpc import RPC
 from gae_broker.taskqueue.statistics import DEADLINE_S, QueueStatistics
 from gae_broker.taskqueue.task import DEFAULT_QUEUE, Task
@@ -146,7 +149,7 @@ class Queue:
         Raises:
             UnknownQueueError: there is no such queue.
         """
-        return self.delete_tasks_async(task).get_result()
+        return self.delete_tasks_async(task, in_this_thread()).get_result()
 
     @overload
     def delete_tasks_by_name_async(  # type: ignore[overload-overlap]  # a str is an iterable of str
@@ -177,7 +180,7 @@ class Queue:
     def delete_tasks_by_name(self, task_name: Iterable[str | bytes]) -> list[Task]: ...
     def delete_tasks_by_name(self, task_name: str | bytes | Iterable[str | bytes]) -> Task | list[Task]:
         """Delete a task, or several, by name. See `delete_tasks_by_name_async`."""
-        return self.delete_tasks_by_name_async(task_name).get_result()
+        return self.delete_tasks_by_name_async(task_name, in_this_thread()).get_result()
 
     def purge(self) -> None:
         """Remove every task, leased and delayed ones too; those that run now go on.
@@ -263,7 +266,7 @@ class Queue:
             request |= {"group_by_tag": True, "tag": text}
 
         def decide(copies: Sequence[Copy]) -> list[Task]:
-            return [Task._leased_from(copy) for copy in copies]
+            return Task._leased_from(copies)
 
         call: RPC[list[Task]] = given_or_new(rpc)
         return call._start(

@@ -61,6 +61,14 @@ class RPC(Generic[Result_co]):
         self.__lock = threading.RLock()
         self.__settled: futures.Future[None] = futures.Future()
         self.__called_back = False
+        self.__at_once = False
+
+    @classmethod
+    def _at_once(cls) -> Self:
+        """One for a caller that waits at once: the work is done in its own thread, and no other is woken for it."""
+        rpc = cls()
+        rpc.__at_once = True
+        return rpc
 
     @property
     def service(self) -> str:
@@ -124,7 +132,7 @@ class RPC(Generic[Result_co]):
         if self.__deadline is not None:
             self.__due_s = time.monotonic() + self.__deadline
         self.__once = once = _Once(lambda: self.__run(work))
-        if here:
+        if here or self.__at_once:
             once()
             return self
         try:

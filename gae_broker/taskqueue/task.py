@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Never, Protocol
 from urllib.parse import urlsplit
@@ -123,9 +123,22 @@ class Task:
         self.__leased: Content | None = None
 
     @classmethod
-    def _leased_from(cls, copy: Copy) -> Task:
-        """The task of a copy that was just leased; a push task in a queue turned to pull becomes a pull task."""
-        task = cls(copy.content.payload, name=copy.name, method=PULL, tag=copy.content.tag, _size_check=False)
+    def _leased_from(cls, copies: Sequence[Copy]) -> list[Task]:
+        """The tasks of copies that were just leased; a push task in a queue turned to pull becomes a pull task.
+
+        What they take from the place they are made in is looked up once for all of them.
+        """
+        if not copies:
+            return []
+        model = cls(b"", method=PULL)
+        return [model._leased_like(copy) for copy in copies]
+
+    def _leased_like(self, copy: Copy) -> Task:
+        task = type(self).__new__(type(self))
+        task.__dict__.update(self.__dict__)
+        task.__name = copy.name
+        task.__payload = copy.content.payload
+        task.__tag = copy.content.tag
         task.__eta_posix = copy.eta_us * 1e-6
         task.__retry_count = copy.progress.tries
         task.__queue_name = copy.queue
