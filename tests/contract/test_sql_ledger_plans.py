@@ -1,12 +1,17 @@
 """No statement of the SQL ledger reads more rows than it needs, however many are stored."""
 
 import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Claim, Move
 from gae_broker.testing.contracts.ledger_bench import FixedClock
 from gae_broker_adapters.ledgers.sql import SqlLedger, open_ledger
+from tests.servers.postgresql import database
 
 BY_NAME = "(queue=? AND name=?)"
 FEW = {
@@ -87,3 +92,45 @@ def test_every_statement_finds_its_rows_by_an_index(tmp_path, monkeypatch) -> No
                 assert any(step.endswith(way) for way in FEW), f"{step}: {statement}"
             assert "TEMP B-TREE" not in step, f"{step}: {statement}"
     reader.close()
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def test_no_statement_goes_through_a_table_in_postgresql(postgresql_url) -> None:
+    with database(postgresql_url.replace("+psycopg", "")) as url:
+        ledger = open_ledger(url, clock=FixedClock())
+        ledger.migrate()
+        sent: list[tuple[str, object]] = []
+        engine = sa.create_engine(url)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for state, count in (("live", 30_000), ("done", 30_000)):
+                connection.exec_driver_sql(MANY, {"state": state, "count": count, "tag": None, "body": None})
+            connection.exec_driver_sql(MANY, {"state": "live", "count": 100_000, "tag": "tag-", "body": b"x" * 50})
+            connection.exec_driver_sql("ANALYZE")
+            use_task_rows(ledger)  # opens the pool
+            sa.event.listen(
+                ledger._connections._opened(), "before_cursor_execute", lambda *a: sent.append((a[2], a[3]))
+            )
+            use_task_rows(ledger)
+            about_rows = {text: values for text, values in sent if "ledger_tasks" in text}
+            assert len(about_rows) > 20
+            for text, values in about_rows.items():
+                (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {text}", values).scalar_one()
+                scans = [node for node in nodes(plan["Plan"]) if node["Node Type"] == "Seq Scan"]
+                assert "ledger_tasks" not in {scan["Relation Name"] for scan in scans}, text
+        engine.dispose()
+        ledger.close()
+
+
+MANY = """
+INSERT INTO ledger_tasks (queue, name, state, live_copy, eta_us, leases, named, created_us, changed_us, until_us,
+  keep_us, prior_keep_us, kind, due_us, tag, meta, body)
+SELECT 'many-' || mod(n, 3), %(state)s::text || coalesce(%(tag)s::text, '') || n, %(state)s::text, 'copy',
+  n, 0, true, n, n, 0, n, 0, 'pull', n, convert_to(%(tag)s::text || n, 'UTF8'), '{}', %(body)s::bytea
+FROM generate_series(1, %(count)s) AS n
+"""
+"""In other queues too, and each held task with a tag of its own."""

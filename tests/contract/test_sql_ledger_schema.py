@@ -1,6 +1,5 @@
 """The SQL ledger's schema: a database of the first version comes to this one's with all its rows, once."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +11,7 @@ from gae_broker.ports import CheckStatus, State
 from gae_broker.testing.contracts.ledger_bench import EVER_US, NOW_US, FixedClock
 from gae_broker_adapters.ledgers.sql import SqlLedger, open_ledger
 from gae_broker_adapters.ledgers.sql.schema import METADATA, VERSION
-
-POSTGRESQL = os.environ.get("GAE_BROKER_TEST_POSTGRESQL", "")
+from tests.servers.postgresql import database
 
 FIRST_VERSION = """
 CREATE TABLE ledger_tasks (queue TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, live_copy TEXT,
@@ -38,19 +36,14 @@ INSERT INTO ledger_tasks VALUES ('q', 'done', 'done', 'copy', 9, 1, TRUE, 3, 4, 
 """As release 1 made it."""
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRESQL, reason="none"))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path) -> Iterator[str]:
     """An empty database of its own."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/ledger.db"
         return
-    admin = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
-    name = f"ledger_{os.getpid()}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        yield sa.make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
+    with database(request.getfixturevalue("postgresql_url").replace("+psycopg", "")) as own:
+        yield own
 
 
 def execute(url: str, script: str) -> None:

@@ -107,8 +107,8 @@ class Connections:
             except SQLAlchemyError as exc:
                 passes = self.database.passes(exc, committing=progress.committing)
                 if not passes or time.monotonic() + pause_s >= deadline:
-                    if not passes:
-                        self._start_over()
+                    if not passes and self.database.serial:
+                        self._start_over()  # a server's dead connections are dropped one by one
                     raise self.database.translate(exc) from exc
             except (OverflowError, UnicodeError) as exc:
                 raise PublishRejectedError(f"{self.database.where} cannot store this: {exc}") from exc

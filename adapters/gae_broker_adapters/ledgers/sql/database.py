@@ -52,6 +52,9 @@ class Database(Protocol):
     def exclude_others(self, connection: sa.Connection) -> None:
         """Let no other process migrate until the transaction ends."""
 
+    def allow_long(self, connection: sa.Connection) -> None:
+        """Let this transaction take as long as it needs: it concerns a whole queue, or the schema."""
+
     def passes(self, exc: SQLAlchemyError, *, committing: bool) -> bool:
         """Whether nothing was done, and the same transaction may succeed in a moment."""
 

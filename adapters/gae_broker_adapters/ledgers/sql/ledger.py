@@ -49,6 +49,7 @@ class SqlLedger(SqlFacts, SqlPurge, SqlParked, SqlHeldTasks, SqlCensus, SqlWatch
             return
 
         def work(connection: sa.Connection) -> None:
+            database.allow_long(connection)
             database.exclude_others(connection)
             schema.migrate(connection, database.where)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
@@ -13,17 +15,26 @@ _AGAIN = {
     "40P01",  # deadlock_detected
     "23505",  # unique_violation: another transaction made a row that this one was about to make
 }
+_CANCELED = "57014"
 _DAMAGED = {"XX001", "XX002"}
 _NO_TABLES = {"42P01", "42703"}
 _MIGRATION_LOCK = 0x6761_6562  # "gaeb"
+STATEMENT_S = 10
+"""How long the server may work on one statement."""
+
+_LONG_S = 900
 _CONNECT = {
     "connect_timeout": 5,
-    "keepalives_idle": 30,
+    # A peer that vanished is noticed within 20 s while nothing is under way, within 10 s otherwise.
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "gae-broker ledger",
     # What waits longer than a caller's patience ends as an error, not as a hang.
-    "options": "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+    "options": f"-c lock_timeout=5s -c statement_timeout={STATEMENT_S}s -c idle_in_transaction_session_timeout=60s",
 }
+_KEPT, _BEYOND, _POOL_WAIT_S = 8, 24, 5
 
 
 class PostgreSQL:
@@ -57,9 +68,24 @@ class PostgreSQL:
         return True
 
     def open(self) -> sa.Engine:
-        """A pool of connections, each tried before it is used after a pause."""
+        """A pool of connections. One that died in it is replaced when its next call fails; see `passes`."""
+        from gae_broker_adapters.ledgers.sql.guarded import GuardedConnection  # noqa: PLC0415 - an extra
+
         given = {key: value for key, value in _CONNECT.items() if key not in self._url.query}
-        return sa.create_engine(self._url, connect_args=given, pool_size=8, max_overflow=24, pool_timeout=5)
+        engine = sa.create_engine(
+            self._url, connect_args=given, pool_size=_KEPT, max_overflow=_BEYOND, pool_timeout=_POOL_WAIT_S
+        )
+
+        def connect(_: object, __: object, args: tuple[str, ...], options: dict[str, Any]) -> GuardedConnection:
+            return GuardedConnection.connect(*args, **options)
+
+        def returned(connection: GuardedConnection | None, _: object) -> None:
+            if connection is not None:
+                connection.patience_s = GuardedConnection.patience_s
+
+        sa.event.listen(engine, "do_connect", connect)
+        sa.event.listen(engine, "checkin", returned)
+        return engine
 
     def require_intact(self) -> None:
         """The server sees to it."""
@@ -77,7 +103,14 @@ class PostgreSQL:
 
     def exclude_others(self, connection: sa.Connection) -> None:
         """An advisory lock, until the transaction ends."""
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LONG_S}s'")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+
+    def allow_long(self, connection: sa.Connection) -> None:
+        """Lift the statements' limit until the transaction ends."""
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_LONG_S}s'")
+        driver: Any = connection.connection.driver_connection
+        driver.patience_s = _LONG_S + STATEMENT_S
 
     def passes(self, exc: SQLAlchemyError, *, committing: bool) -> bool:
         """Whether it collided, or met a connection that had died before; after a lost commit nobody knows."""
@@ -97,6 +130,11 @@ class PostgreSQL:
             return StorageError(
                 f"{self.where} lacks this release's tables ({cause}); run `gae-broker deploy`, which makes them"
             )
+        if isinstance(exc, sa.exc.TimeoutError):
+            most = _KEPT + _BEYOND
+            return LedgerUnavailableError(f"{self.where}: all {most} connections of this process are busy; try again")
+        if state == _CANCELED:
+            return LedgerUnavailableError(f"{self.where} took too long ({cause}); try again, and look at its load")
         return LedgerUnavailableError(f"{self.where} {_REMEDIES.get(state[:2], _OTHER).format(cause)}")
 
     def now_us(self, connection: sa.Connection) -> int:

@@ -47,6 +47,7 @@ class SqlPurge:
         marked = doomed | {"at_us": now_us, "free_us": until_us, "least_keep_us": max(until_us, now_us + SLACK_US)}
 
         def work(connection: sa.Connection) -> int:
+            self._connections.database.allow_long(connection)
             later = sa.case((QUEUES.c.purged_us > purged_us, QUEUES.c.purged_us), else_=purged_us)
             change(connection, queue, {"purged_us": later}, {"purged_us": purged_us})
             connection.execute(_FORGET, {"of_queue": queue})

@@ -95,6 +95,9 @@ class SQLite:
     def exclude_others(self, connection: sa.Connection) -> None:
         """The write lock does."""
 
+    def allow_long(self, connection: sa.Connection) -> None:
+        """Nothing limits it."""
+
     def passes(self, exc: SQLAlchemyError, *, committing: bool) -> bool:
         """Whether another connection's lock stood in the way."""
         return not committing and sqlite_faults.is_busy(sqlite_faults.cause(exc))
