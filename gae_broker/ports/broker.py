@@ -73,7 +73,13 @@ class Puller(Protocol):
         """Remove delivered messages for good. Acking one that came back or is gone already does nothing."""
 
     def restore(self, deliveries: Sequence[Delivery]) -> None:
-        """Return messages undone, to their place; ``delivery_count`` does not rise where the broker can help it."""
+        """Return messages undone, to their place where the broker can; ``delivery_count`` does not rise.
+
+        Restoring what was acked or came back does nothing.
+
+        Raises:
+            TransientError: some are still held; restore them again.
+        """
 
 
 class Subscription(Protocol):
@@ -82,7 +88,8 @@ class Subscription(Protocol):
     def demand(self, count: int) -> None:
         """Be ready for ``count`` deliveries from now on, in place of what was asked before.
 
-        1. Each delivery lowers it by one; at zero nothing more is delivered until the next call.
+        1. Each delivery lowers it by one; at zero nothing more is delivered until the next call, and what was taken
+           for a demand that does not come is back in the queue within seconds.
         2. Messages come in batches as large as what is due, as soon as they are due.
         """
 
@@ -93,7 +100,7 @@ class Subscription(Protocol):
         """As `Puller.restore`."""
 
     def close(self) -> None:
-        """Stop delivering; what is unacked comes back, another subscription takes over. Idempotent."""
+        """Stop delivering; what is unacked comes back uncounted, another subscription takes over. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,4 +267,4 @@ class Broker(Publisher, Puller, Consumer, Browser, Declarer, Protocol):
         """Look at the broker's health, and whether it is fit for these needs; never raises for what it finds."""
 
     def close(self) -> None:
-        """Release everything; unacked messages come back. Idempotent."""
+        """Release everything; unacked messages come back uncounted. Idempotent."""

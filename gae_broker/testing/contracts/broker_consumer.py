@@ -112,6 +112,60 @@ class ConsumerContract(Adoption):
         recorder.subscription.demand(1)
         assert recorder.await_messages(2) == [message, message]
 
+    def test_subscription_restore_is_not_counted_as_the_end_of_a_worker(self, bench: Bench) -> None:
+        bench.stored(3, Kind.PUSH)
+        recorder = Recorder(bench.broker, bench.push)
+        for _ in range(4):
+            recorder.delivered.clear()
+            recorder.subscription.demand(3)
+            recorder.await_messages(3)
+            assert [delivery.delivery_count for delivery in recorder.delivered] == [0, 0, 0]
+            recorder.subscription.restore(list(recorder.delivered))
+
+    def test_subscription_ack_again_does_nothing(self, bench: Bench) -> None:
+        stored = bench.stored(4, Kind.PUSH)
+        recorder = Recorder(bench.broker, bench.push, demand=4)
+        recorder.await_messages(4)
+        first, *others = list(recorder.delivered)
+        for _ in range(2):
+            recorder.subscription.ack([first])
+        recorder.subscription.restore([first])
+        recorder.subscription.demand(4)
+        never(lambda: recorder.lost or len(recorder.delivered) > 4, "given back by an ack of something else")
+        recorder.subscription.ack(others)
+        recorder.subscription.close()
+        successor = Recorder(bench.broker, bench.push, demand=4)
+        successor.await_owned()
+        never(lambda: successor.delivered, f"acked of {len(stored)}, and delivered again")
+
+    def test_demand_1_what_nobody_asked_for_stays_in_the_queue(self, bench: Bench) -> None:
+        """A slow queue: one task, then nothing for long; the others must not wait in this worker's hands."""
+        bench.stored(5, Kind.PUSH)
+        recorder = Recorder(bench.broker, bench.push, demand=1)
+        recorder.await_messages(1)
+        recorder.subscription.ack(list(recorder.delivered))
+        eventually(lambda: bench.broker.depth(Kind.PUSH, bench.push).ready == 4, "four of five to be in the queue")
+        never(lambda: bench.broker.depth(Kind.PUSH, bench.push).ready != 4, "taken without demand")
+
+    def test_demand_1_what_waited_for_demand_goes_back_when_there_is_none(self, bench: Bench) -> None:
+        """A fast queue that is paused: whatever was kept at hand goes back, and was no attempt."""
+        bench.stored(400, Kind.PUSH)
+        recorder = Recorder(bench.broker, bench.push)
+
+        def work(more: int) -> None:
+            done = len(recorder.delivered)
+            recorder.subscription.demand(more)
+            recorder.await_messages(done + more)
+            recorder.subscription.ack(recorder.delivered[done:])
+
+        for _ in range(30):
+            work(10)
+        recorder.subscription.demand(0)
+        eventually(lambda: bench.broker.depth(Kind.PUSH, bench.push).ready == 100, "100 of 400 to be in the queue")
+        work(100)
+        assert {delivery.delivery_count for delivery in recorder.delivered} == {0}
+        assert len({delivery.message.copy_id for delivery in recorder.delivered}) == 400
+
     def test_a_sink_may_call_its_subscription(self, bench: Bench) -> None:
         acked: list[Message] = []
         ready = threading.Event()
@@ -138,6 +192,24 @@ class ConsumerContract(Adoption):
         assert sorted(successor.await_messages(2), key=lambda message: message.due_us) == stored
         bench.stored(1, Kind.PUSH)
         never(lambda: len(recorder.delivered) > 2, "delivered to a closed subscription")
+
+    def test_close_is_not_counted_as_the_end_of_a_worker(self, bench: Bench) -> None:
+        bench.stored(3, Kind.PUSH)
+        for _ in range(3):
+            recorder = Recorder(bench.broker, bench.push, demand=2)
+            recorder.await_messages(2)
+            assert [delivery.delivery_count for delivery in recorder.delivered] == [0, 0]
+            recorder.subscription.close()
+
+    def test_close_at_any_moment_leaves_the_queue_to_others(self, bench: Bench) -> None:
+        stored = bench.stored(1, Kind.PUSH)
+        for step in range(8):
+            recorder = Recorder(bench.broker, bench.push, demand=step % 2)
+            if step > 5:
+                recorder.await_owned()
+            recorder.subscription.close()
+        successor = Recorder(bench.broker, bench.push, demand=1)
+        assert successor.await_messages(1) == stored
 
     def test_subscribe_1_one_is_active_and_the_others_wait(self, shared: Bench) -> None:
         active = Recorder(shared.broker, shared.push, demand=10)

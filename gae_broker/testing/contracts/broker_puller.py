@@ -85,6 +85,14 @@ class PullerContract(Adoption):
         process.leave()
         assert messages(shared.take(1)) == [message]
 
+    def test_get_2_messages_of_a_closed_receiver_are_not_counted(self, shared: Bench) -> None:
+        shared.stored(3)
+        for _ in range(3):
+            receiver = shared.open()
+            assert {delivery.delivery_count for delivery in shared.take(3, receiver)} == {0}
+            receiver.close()
+        assert {delivery.delivery_count for delivery in shared.take(3)} == {0}
+
     def test_get_3_an_unknown_queue(self, bench: Bench) -> None:
         with pytest.raises(UnknownQueueError, match="nowhere"):
             bench.broker.get(Kind.PULL, "nowhere", 1)
@@ -106,7 +114,31 @@ class PullerContract(Adoption):
         bench.broker.ack([first])
         bench.broker.ack([first, second])
         bench.broker.ack([])
-        eventually(lambda: bench.broker.depth(Kind.PULL, bench.pull).unacked == 0, "the count to follow")
+        eventually(lambda: not bench.broker.depth(Kind.PULL, bench.pull).unacked, "the count to follow")
+
+    def test_ack_again_takes_nothing_else_out_of_its_receivers_hands(self, shared: Bench) -> None:
+        shared.stored(4)
+        receiver = shared.open()
+        first, *others = shared.take(4, receiver)
+        receiver.ack([first])
+        receiver.ack([first])
+        receiver.restore([first])
+        never(lambda: not shared.is_empty(), "given back by an ack of something else")
+        receiver.ack(others)
+        receiver.close()
+        assert shared.is_empty()
+
+    def test_acks_in_any_order_remove_what_they_name(self, shared: Bench) -> None:
+        stored = shared.stored(20)
+        receiver = shared.open()
+        taken = shared.take(20, receiver)
+        receiver.ack([taken[7], taken[5], taken[6]])
+        receiver.ack(taken[:5])
+        receiver.ack([taken[19], *taken[10:12]])
+        receiver.close()
+        left = sorted(messages(shared.take(9)), key=lambda message: message.due_us)
+        assert left == [*stored[8:10], *stored[12:19]]
+        assert shared.is_empty()
 
     def test_ack_of_what_came_back_leaves_it_to_its_new_receiver(self, shared: Bench) -> None:
         (message,) = shared.stored(1)
@@ -127,6 +159,30 @@ class PullerContract(Adoption):
         bench.broker.restore([*taken[1:], taken[0]])
         bench.broker.restore([])
         assert sorted(messages(bench.take(4)), key=lambda message: message.due_us) == stored
+
+    def test_restore_is_not_counted_as_the_end_of_a_worker(self, bench: Bench) -> None:
+        bench.stored(3)
+        for _ in range(4):
+            taken = bench.take(3)
+            assert [delivery.delivery_count for delivery in taken] == [0, 0, 0]
+            bench.broker.restore(taken)
+
+    def test_restore_keeps_the_count_of_ended_workers(self, shared: Bench) -> None:
+        (message,) = shared.stored(1)
+        process = shared.start_process()
+        eventually(lambda: process.get(shared.pull, 1) == [message.copy_id], "the other process to hold it")
+        process.kill()
+        for _ in range(3):
+            (delivery,) = shared.take(1)
+            assert (delivery.message, delivery.delivery_count) == (message, 1)
+            shared.broker.restore([delivery])
+
+    def test_restore_of_what_was_acked_does_nothing(self, bench: Bench) -> None:
+        bench.stored(1)
+        (delivery,) = bench.take(1)
+        bench.broker.ack([delivery])
+        bench.broker.restore([delivery])
+        never(lambda: not bench.is_empty(), "acked, and delivered again")
 
     def test_restore_and_ack_may_come_from_other_threads(self, bench: Bench) -> None:
         bench.stored(2)

@@ -45,6 +45,8 @@ def _by_pika(message: Message, exchange: str, key: str, cut: frames.Cut) -> byte
 @example(Message("", Kind.PUSH, "", "", 0, "", b""), "", "", frames.Cut(1, 4096))
 @example(Message("", Kind.PUSH, "", "", 0, "", bytes(4088)), "", "", frames.Cut(1, 4096))
 @example(Message("", Kind.PUSH, "", "", 0, "", bytes(4089)), "", "", frames.Cut(1, 4096))
+@example(envelope.Returned("c", Kind.PUSH, "q", "k", 0, "m", b"", 2), "x", "q", frames.Cut(1, 4096))
+@example(envelope.Returned("c", Kind.PUSH, "q", "k", 0, "m", b"", 0), "x", "q", frames.Cut(1, 4096))
 def test_it_is_what_pika_would_send(message, exchange, key, cut):
     assert frames.publish(message, exchange, key, cut) == _by_pika(message, exchange, key, cut)
 
@@ -56,6 +58,13 @@ def test_what_is_delivered_is_what_was_published(message):
     encoded = b"".join(properties.encode())
     decoded = pika.BasicProperties().decode(encoded)
     assert envelope.message(message.kind, message.queue, decoded, body) == message
+
+
+def test_a_message_that_is_put_back_keeps_its_count_of_ended_workers():
+    properties, _ = envelope.contents(envelope.Returned("c", Kind.PUSH, "q", "k", 0, "m", b"", 2))
+    assert envelope.delivery_count(properties) == 2
+    properties.headers["x-delivery-count"] = 1
+    assert envelope.delivery_count(properties) == 3
 
 
 @_UNTIMED

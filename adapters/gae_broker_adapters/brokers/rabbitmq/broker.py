@@ -43,8 +43,8 @@ class RabbitBroker:
 
     def _connect(self) -> None:
         self._publisher = ConfirmedPublisher(self._location, self._route)
-        self._puller = BatchPuller(self._location, self._names, _GET_DEADLINE_S)
-        self._consumer = QueueConsumer(self._location, self._names)
+        self._puller = BatchPuller(self._location, self._names, self._publisher.publish, _GET_DEADLINE_S)
+        self._consumer = QueueConsumer(self._location, self._names, self._publisher.publish)
 
     def before_fork(self) -> bool:
         """As `forks.Forkable.before_fork`; a parent's connections go on undisturbed."""
@@ -158,9 +158,9 @@ class RabbitBroker:
 
     def close(self) -> None:
         """As `Broker.close`."""
-        self._publisher.close()
-        self._puller.close()
         self._consumer.close()
+        self._puller.close()
+        self._publisher.close()  # the last: the others put back by publishing what they hold
 
 
 def _pairs(queues: Iterable[Queue]) -> list[tuple[Kind, str]]:

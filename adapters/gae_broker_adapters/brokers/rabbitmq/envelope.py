@@ -10,6 +10,7 @@ on it; so a long meta stands before the body instead, and a header tells how lon
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pika
@@ -24,7 +25,15 @@ META = "gae-meta"
 META_LENGTH = "gae-meta-length"
 LONGEST_META = 3000
 """In bytes; with a key of 500 characters and what dead-lettering adds it fits in any broker's frame."""
+COUNT = "gae-ended-workers"
 PERSISTENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Message):
+    """A message that is put back by publishing it again: its count of ended workers goes with it."""
+
+    delivery_count: int
 
 
 def contents(message: Message) -> tuple[pika.BasicProperties, bytes]:
@@ -37,6 +46,8 @@ def contents(message: Message) -> tuple[pika.BasicProperties, bytes]:
     else:
         headers[META_LENGTH] = len(meta)
         body = meta + body
+    if isinstance(message, Returned) and message.delivery_count:
+        headers[COUNT] = message.delivery_count
     return pika.BasicProperties(delivery_mode=PERSISTENT, message_id=message.copy_id, headers=headers), body
 
 
@@ -62,5 +73,5 @@ def message(kind: Kind, queue: str, properties: pika.BasicProperties, body: byte
 
 def delivery_count(properties: pika.BasicProperties) -> int:
     """How often the message was delivered before and came back."""
-    count = (properties.headers or {}).get("x-delivery-count", 0)
-    return int(count)
+    headers: dict[str, Any] = properties.headers or {}
+    return int(headers.get("x-delivery-count", 0)) + int(headers.get(COUNT, 0))

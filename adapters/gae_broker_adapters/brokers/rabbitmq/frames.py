@@ -9,7 +9,16 @@ import struct
 from dataclasses import dataclass
 
 from gae_broker.domain.message import Message
-from gae_broker_adapters.brokers.rabbitmq.envelope import DUE, KEY, LONGEST_META, META, META_LENGTH, PERSISTENT
+from gae_broker_adapters.brokers.rabbitmq.envelope import (
+    COUNT,
+    DUE,
+    KEY,
+    LONGEST_META,
+    META,
+    META_LENGTH,
+    PERSISTENT,
+    Returned,
+)
 
 _METHOD, _HEADER, _BODY = 1, 2, 3
 _END = b"\xce"
@@ -52,6 +61,8 @@ def publish(message: Message, exchange: str, key: str, cut: Cut) -> bytes:
     else:
         last = _META_LENGTH_FIELD + _integer(len(meta))
         body = meta + body
+    if isinstance(message, Returned) and message.delivery_count:
+        last += _COUNT_FIELD + _integer(message.delivery_count)
     table = b"".join((_KEY_FIELD, _UINT32.pack(len(task)), task, _DUE_FIELD, _integer(message.due_us), last))
     method = b"".join((_PUBLISH_START, _short(exchange), _short(key), _MANDATORY))
     size = len(body)
@@ -95,3 +106,4 @@ _KEY_FIELD = _short(KEY) + b"S"
 _DUE_FIELD = _short(DUE)
 _META_FIELD = _short(META) + b"S"
 _META_LENGTH_FIELD = _short(META_LENGTH)
+_COUNT_FIELD = _short(COUNT)

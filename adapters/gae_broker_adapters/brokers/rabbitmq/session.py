@@ -55,12 +55,20 @@ class Session:
         location: where the broker is.
         listener: whom to tell.
         name: of the thread and of the connection, for logs and RabbitMQ's console.
+        connect: the kind of connection.
     """
 
-    def __init__(self, location: Location, listener: Listener, name: str) -> None:
+    def __init__(
+        self,
+        location: Location,
+        listener: Listener,
+        name: str,
+        connect: type[SelectConnection] = SelectConnection,
+    ) -> None:
         self._location = location
         self._listener = listener
         self._name = name
+        self._connect = connect
         self._lock = threading.Lock()
         self._work: deque[Callable[[], None]] = deque()
         self._awake = False
@@ -90,6 +98,11 @@ class Session:
             except RuntimeError as exc:
                 raise BrokerUnavailableError(f"RabbitMQ at {self._location} cannot be used now: {exc}") from exc
             self._thread = thread
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs in the session's thread, where it must not wait."""
+        return threading.current_thread() is self._thread
 
     def run(self, work: Callable[[], None]) -> None:
         """Let the session's thread call ``work`` soon; while there is no connection it waits for one."""
@@ -173,7 +186,7 @@ class Session:
             else:
                 self._opened(result, loop, where)
 
-        workflow = SelectConnection.create_connection([parameters], on_done=connected, custom_ioloop=loop)
+        workflow = self._connect.create_connection([parameters], on_done=connected, custom_ioloop=loop)
 
         def abort() -> None:
             with contextlib.suppress(Exception):  # it is done, or being aborted, already
