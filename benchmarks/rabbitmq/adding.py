@@ -59,10 +59,8 @@ def singles() -> Iterator[Figure]:
             from_threads = side_by_side(
                 {
                     "ours": lambda: rate(threaded, lambda: add_from_threads(threaded)),
-                    "Dramatiq": lambda: rate(threaded // 2, lambda: quorum.add_from_threads(threaded // 2, _THREADS)),
-                    "Dramatiq on classic queues": lambda: rate(
-                        threaded // 2, lambda: classic.add_from_threads(threaded // 2, _THREADS)
-                    ),
+                    "Dramatiq": lambda: quorum.add_from_threads(threaded // 2, _THREADS),
+                    "Dramatiq on classic queues": lambda: classic.add_from_threads(threaded // 2, _THREADS),
                 },
                 _ROUNDS,
             )
