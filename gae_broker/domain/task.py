@@ -109,7 +109,8 @@ HISTORY = 10
 class Copy:
     """One copy of a task in the broker; a retry or a lease replaces it by another (`copy_id` differs).
 
-    ``eta_us`` is the earliest time of the next attempt; for a leased task, the end of the lease.
+    ``eta_us`` is the earliest time of the next attempt; for a leased task, the end of the lease. ``parent`` is the
+    copy whose place it takes, ``None`` for the task's first.
     """
 
     copy_id: str
@@ -117,6 +118,7 @@ class Copy:
     content: Content
     eta_us: int
     progress: Progress = Progress()
+    parent: str | None = None
 
     @property
     def name(self) -> str:
@@ -125,4 +127,4 @@ class Copy:
 
     def successor(self, copy_id: str, eta_us: int, progress: Progress) -> Copy:
         """The copy that takes this one's place."""
-        return replace(self, copy_id=copy_id, eta_us=eta_us, progress=progress)
+        return replace(self, copy_id=copy_id, eta_us=eta_us, progress=progress, parent=self.copy_id)

@@ -40,6 +40,8 @@ def encode(copy: Copy, kind: Kind | None = None) -> Message:
         meta["retry"] = _encode_retry(content.retry)
     if progress.tries or progress.reason:
         meta["progress"] = _encode_progress(progress)
+    if copy.parent is not None:
+        meta["parent"] = copy.parent
     text = _to_json(meta)
     address = kind or content.kind
     return Message(
@@ -98,6 +100,7 @@ def _decode(message: Message, meta: dict[str, Any]) -> Copy:
         content,
         meta["eta"],
         Progress() if progress is None else _decode_progress(progress),
+        meta.get("parent"),
     )
 
 

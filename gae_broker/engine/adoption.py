@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gae_broker import errors
-from gae_broker.domain import wire
 from gae_broker.domain.queue import QueueFile
 from gae_broker.domain.task import PULL, Content, Kind
 from gae_broker.engine.catalog import Catalog
-from gae_broker.engine.intake import Verdict, judge
+from gae_broker.engine.intake import Verdict, judge, read
 from gae_broker.engine.names import Namer
 from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.ports import Broker, Clock, Control, Delivery, Ledger
@@ -75,18 +74,17 @@ class Adopter:
     ) -> tuple[list[Delivery], list[tuple[Delivery, Succession]]]:
         """What may be removed, and what takes the others' place."""
         now_us = self._clock.now_us()
-        facts = self._ledger.facts(queue, [delivery.message.key for delivery in deliveries])
+        known = self._ledger.facts(queue, [delivery.message.key for delivery in deliveries])
+        copies, _ = read(deliveries)
+        facts = self._mover.record(queue, [copy for _, copy in copies], known)
         void: list[Delivery] = []
         successions: list[tuple[Delivery, Succession]] = []
-        for delivery in deliveries:
-            try:
-                old = wire.decode(delivery.message)
-            except errors.StorageError:
-                continue
+        for delivery, old in copies:
             if judge(old, facts.get(old.name), control.purged_us, now_us) in {Verdict.VOID, Verdict.PURGED}:
                 void.append(delivery)
                 continue
-            new = replace(old, copy_id=self._namer.copy_id(), content=_as_pull_task(old.content))
+            new = old.successor(self._namer.copy_id(), old.eta_us, old.progress)
+            new = replace(new, content=_as_pull_task(old.content))
             successions.append((delivery, Succession(old.copy_id, new, old.progress.tries)))
         return void, successions
 

@@ -134,10 +134,12 @@ class Deliverer:
         now_us = self._runtime.clock.now_us()
         control = self._runtime.ledger.control(queue.name) if control is None else control
         facts = self._runtime.ledger.facts(queue.name, [d.message.key for d in deliveries])
+        copies = [_read(delivery) for delivery in deliveries]
+        facts = self._mover.record(queue.name, [copy for copy in copies if copy is not None], facts)
         attempts: list[Attempt] = []
         plans: list[_Plan] = []
-        for delivery in deliveries:
-            admitted = self._admit_one(queue, delivery, facts.get(delivery.message.key), control, now_us)
+        for delivery, copy in zip(deliveries, copies, strict=True):
+            admitted = self._admit_one(queue, delivery, copy, facts.get(delivery.message.key), control, now_us)
             if isinstance(admitted, Attempt):
                 attempts.append(admitted)
             else:
@@ -173,13 +175,12 @@ class Deliverer:
         self,
         queue: Queue,
         delivery: Delivery,
+        copy: Copy | None,
         fact: Fact | None,
         control: Control,
         now_us: int,
     ) -> Attempt | _Plan:
-        try:
-            copy = decode(delivery.message)
-        except StorageError:
+        if copy is None:
             # Unreadable here, not worthless: kept among the dead as it is, instead of failing for ever.
             return _Plan(delivery, dead=replace(delivery.message, kind=Kind.DEAD, due_us=0))
         count = delivery.delivery_count
@@ -236,6 +237,13 @@ class Deliverer:
             until_us = now_us + round(self._runtime.settings.tombstone_s * _US)
             with _failing(plans):
                 self._runtime.ledger.finish(queue, copies, now_us, until_us)
+
+
+def _read(delivery: Delivery) -> Copy | None:
+    try:
+        return decode(delivery.message)
+    except StorageError:
+        return None
 
 
 def _plan(attempt: Attempt, conclusion: Conclusion) -> _Plan:

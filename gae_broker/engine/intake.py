@@ -145,17 +145,12 @@ class Hand:
             _log.warning("%d tasks come back to queue %s late: %s", len(deliveries), self._queue, exc)
 
     def _sort(self, deliveries: Sequence[Delivery]) -> None:
-        facts = self._facts.facts(self._queue, [delivery.message.key for delivery in deliveries])
+        known = self._facts.facts(self._queue, [delivery.message.key for delivery in deliveries])
         void: list[Delivery] = []
-        unreadable: list[Delivery] = []
         phantoms: list[str] = []
-        for delivery in deliveries:
-            try:
-                copy = wire.decode(delivery.message)
-            except errors.StorageError as exc:
-                _log.error("%s; it is put among the dead letters", exc)
-                unreadable.append(delivery)
-                continue
+        copies, unreadable = read(deliveries)
+        facts = self._mover.record(self._queue, [copy for _, copy in copies], known)
+        for delivery, copy in copies:
             fact = facts.get(copy.name)
             verdict = judge(copy, fact, self._purged_us, self._now_us)
             leases = copy.progress.tries if fact is None else fact.leases
@@ -177,3 +172,16 @@ class Hand:
             buried = self._mover.bury([delivery.message for delivery in unreadable])
             void += [delivery for delivery, stored in zip(unreadable, buried, strict=True) if stored]
         self.ack(void)
+
+
+def read(deliveries: Sequence[Delivery]) -> tuple[list[tuple[Delivery, Copy]], list[Delivery]]:
+    """The copies, and the deliveries that this release cannot read."""
+    copies: list[tuple[Delivery, Copy]] = []
+    unreadable: list[Delivery] = []
+    for delivery in deliveries:
+        try:
+            copies.append((delivery, wire.decode(delivery.message)))
+        except errors.StorageError as exc:
+            _log.error("%s; it is put among the dead letters", exc)
+            unreadable.append(delivery)
+    return copies, unreadable

@@ -7,7 +7,7 @@ whether it holds a delivery to ack or a stored message to discard.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -16,11 +16,9 @@ from gae_broker import errors
 from gae_broker.domain import wire
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Copy, Kind
-from gae_broker.ports import Browser, Clock, Facts, Move, Publisher
+from gae_broker.ports import Browser, Clock, Fact, Facts, Move, Publisher, State
 
 _log = logging.getLogger(__name__)
-
-
 _US = 1_000_000
 _LONG_US = 10 * _US
 
@@ -110,6 +108,28 @@ class Mover:
             self.discard(orphans[0][0], queue, [copy_id for _, copy_id in orphans])
         return steps, next((error for error in results if error is not None), None)
 
+    def record(self, queue: str, copies: Iterable[Copy], facts: Mapping[str, Fact]) -> dict[str, Fact]:
+        """What is known of delivered copies, once those are recorded that came before their own succession was.
+
+        A successor that is due soon may be delivered between its publish and the swap of the row, which still names
+        its parent then. Whoever meets it swaps the row, or the only copy that is valid from then on would be lost;
+        the one who published it finds that done.
+
+        Raises:
+            TransientError: the ledger did not answer.
+        """
+        known = dict(facts)
+        moves = [_arrival(copy) for copy in copies if _is_unrecorded(copy, facts.get(copy.name))]
+        if not moves:
+            return known
+        for move, swapped in zip(moves, self._facts.advance(queue, moves, self._clock.now_us()), strict=True):
+            if swapped:
+                fact = known[move.name]
+                known[move.name] = replace(
+                    fact, state=State.LIVE, live_copy=move.new_copy, eta_us=move.eta_us, leases=move.leases
+                )
+        return known
+
     def bury(self, messages: Sequence[Message]) -> list[bool]:
         """Put messages that this release cannot read among the dead, as they are; whether each is stored there."""
         dead = [replace(message, kind=Kind.DEAD, due_us=0) for message in messages]
@@ -121,6 +141,21 @@ class Mover:
             self._carrier.discard(kind, queue, copy_ids)
         except errors.Error as exc:
             _log.info("%d void copies stay in queue %s until they are due: %s", len(copy_ids), queue, exc)
+
+
+def _is_unrecorded(copy: Copy, fact: Fact | None) -> bool:
+    return (
+        fact is not None
+        and copy.parent is not None
+        and fact.live_copy == copy.parent
+        and fact.state in {State.CLAIMED, State.LIVE}
+    )
+
+
+def _arrival(copy: Copy) -> Move:
+    """The swap that a delivered copy's publisher has yet to make."""
+    leases = copy.progress.tries if copy.content.kind is Kind.PULL else 0
+    return _move(Succession(copy.parent or "", copy, leases), None)
 
 
 def _move(step: Succession, kept: Message | None) -> Move:

@@ -204,7 +204,8 @@ class Facts(Protocol):
         """Swap live copies, each for itself; ``True`` where the swap took place.
 
         1. Without a row the move makes one. 2. With a row it needs CLAIMED or LIVE, and the expected copy (and
-           eta). 3. The row is kept until every copy it ever knew is past due and slack.
+           eta). 3. The row is kept until every copy it ever knew is past due and slack. 4. A move whose new copy is
+           live already took place before: that is ``True`` as well, and changes nothing.
         """
 
     def finish(self, queue: str, copies: Sequence[tuple[str, str]], now_us: int, until_us: int) -> None:

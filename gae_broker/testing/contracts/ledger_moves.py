@@ -90,6 +90,15 @@ class MovesContract(LedgerAdoption):
         assert not bench.advance("a", "second", "third", expected_eta_us=NOW_US + 5)
         assert bench.advance("new", "original", "copy", expected_eta_us=NOW_US), "a row that is made has no eta yet"
 
+    def test_advance_4_a_move_that_took_place_already_did(self, bench: LedgerBench) -> None:
+        bench.live("a", "first")
+        assert bench.advance("a", "first", "second", eta_us=NOW_US + 9, leases=2)
+        before = bench.fact("a")
+        assert bench.advance("a", "first", "second", eta_us=NOW_US + 9, leases=2)
+        assert bench.fact("a") == before
+        bench.ledger.finish(bench.queue, [("a", "second")], NOW_US, UNTIL_US)
+        assert not bench.advance("a", "first", "second")
+
     def test_advance_each_for_itself_in_order(self, bench: LedgerBench) -> None:
         bench.live("a", "a1")
         moves = [

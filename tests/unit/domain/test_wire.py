@@ -48,7 +48,7 @@ CONTENTS = st.builds(
     target=st.none() | TEXT,
     named=st.booleans(),
 )
-COPIES = st.builds(Copy, TEXT, TEXT, CONTENTS, TIMES, PROGRESS)
+COPIES = st.builds(Copy, TEXT, TEXT, CONTENTS, TIMES, PROGRESS, st.none() | TEXT)
 
 
 @given(COPIES)

@@ -303,3 +303,26 @@ def test_a_task_that_keeps_killing_its_worker_is_given_up_if_its_limits_say_so(c
         (kept,) = dead(world)
         assert kept.progress.reason == "worker ended during 3 attempts in a row"
         assert fact(world, "a").state is State.DONE
+
+
+def test_a_retry_that_comes_before_it_is_recorded_runs(clock):
+    """Its row names the copy before it until then, which makes it neither stale nor early."""
+    quick = Queue("push", retry=RetryParameters(min_backoff_s=0.001))
+    for at in range(STEPS):
+        with adapters(clock) as (broker, ledger):
+            other, process = World(broker, ledger, clock, "o-"), Process(broker, ledger, clock, "p-")
+            add(other, "named")
+            ran = []
+
+            def serve(other=other, ran=ran):
+                other.clock.advance(1)
+                ran.append([one.attempt.copy.name for one in settle(other, admit(other, quick), queue=quick)])
+
+            process.run_interrupted(at, lambda w: settle(w, admit(w, quick), 500, quick), serve)
+            if not ran:
+                assert at > 1
+                return
+            serve()
+            assert sum(names.count("named") for names in ran) == 1, process.life.trace
+            assert stored(other) == []
+    raise AssertionError("the operation has more steps than the test looks at")

@@ -189,3 +189,36 @@ def test_a_purge_during_an_add_of_a_name(clock):
             assert there == {}, label
         else:
             assert there == {"n": 1}, label
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_lease_that_ends_before_it_is_recorded(clock, seconds):
+    """The copy that takes the leased one's place may be due, and leased again, before the ledger knows of it."""
+
+    def late(world, _):
+        world.clock.advance(seconds + 1)
+        return names(world.lease(100, seconds=seconds))
+
+    def prepare(world):
+        filled = fill(world)
+        world.lease(100, seconds=0)  # from now on every task has a row
+        world.clock.advance(1)
+        return filled
+
+    for label, world, filled, _mine, _theirs in each_meeting(
+        clock, lambda w, _: names(w.lease(100, seconds=seconds)), late, prepare
+    ):
+        assert drain(world) == Counter(filled), label
+
+
+def test_a_lease_that_is_given_up_and_taken_before_that_is_recorded(clock):
+    def give_up(world, tasks):
+        for task in tasks[:2]:  # the tagged one, which the ledger holds, is not among them
+            world.modify(task, 0)
+
+    def take(world, _):
+        world.clock.advance(1)
+        return names(world.lease(100, seconds=0))
+
+    for label, world, filled, _mine, _theirs in each_meeting(clock, give_up, take, leased):
+        assert drain(world) == Counter(names(filled)), label

@@ -121,6 +121,8 @@ def advance(row: Row | None, move: Move, now_us: int) -> Row | None:
             prior_keep_us=0,
             held=False,
         )
+    if _is_live(row, move.new_copy):
+        return replace(row, state=State.LIVE)
     if not _is_live(row, move.old_copy) or move.expected_eta_us not in {None, row.eta_us}:
         return None
     return replace(
