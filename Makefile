@@ -10,14 +10,17 @@ ORACLE := .venv-oracle
 ORACLE_STAMP := $(ORACLE)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help test demo lint format types bench venv oracle lock upgrade clean
+.PHONY: help test servers demo lint format types bench venv oracle lock upgrade clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: $(STAMP) oracle ## the whole test suite (ARGS="-k lease" passes options on; ARGS="-n 0 --pdb" debugs)
+test: $(STAMP) oracle servers ## the whole test suite (ARGS="-k lease" passes options on; ARGS="-n 0 --pdb" debugs)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+servers: ## RabbitMQ and PostgreSQL for the tests: installed on Debian and Ubuntu where that is allowed, else looked for
+	@bash .ci/servers || test -z "$$CI"
 
 demo: $(STAMP) ## the sample shop on the embedded broker, a hundred tasks, live
 	@$(BIN)/python -m tests.apps.demo $(ARGS)
@@ -70,6 +73,9 @@ lock: $(BIN)/uv ## write requirements/*.lock again after a change of dependencie
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) pyproject.toml --all-extras --constraint requirements/dev.lock --output-file requirements/extras.lock
+	$(COMPILE) pyproject.toml --extra postgresql --constraint requirements/dev.lock --output-file requirements/image.lock
+	$(COMPILE) requirements/build.in --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(COMPILE) requirements/sample.in --constraint requirements/dev.lock --output-file requirements/sample.lock
 	$(COMPILE) requirements/oracle.in --output-file requirements/oracle.lock
 
 upgrade: ## the newest versions into requirements/*.lock

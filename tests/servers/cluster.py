@@ -9,7 +9,7 @@ from typing import Self
 from docker.errors import DockerException
 from testcontainers.core.network import Network
 
-from tests.servers import VERSIONS, keeper, session
+from tests.servers import VERSIONS, session
 from tests.servers.management import Management
 from tests.servers.rabbitmq import BOOT_S, RabbitMQContainer
 
@@ -30,7 +30,7 @@ class RabbitMQCluster:
 
     def __init__(self, version: str = VERSIONS[-1], *, config: str = "") -> None:
         owner = session.current()
-        (owner.folder / keeper.DOCKER).touch()
+        owner.uses_docker()
         try:
             self._network = Network(docker_network_kw={"labels": owner.labels}).create()
         except DockerException as exc:

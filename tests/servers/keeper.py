@@ -6,40 +6,60 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 LABEL = "gae-broker.tests"
 NOTE = ".note"
+OTHERS = "labels"
+"""This file names further labels, one a line (``key=value``), of containers, networks and volumes to remove."""
 DOCKER = "docker"
 """This file in the session's folder says that the session has used Docker."""
+ENDED = "ended"
+"""This file says that the session ended by itself; without it its workers may live a moment longer."""
 _STOP_S = 30.0
+_LAST_BREATH_S = 3.0
 
 
 def end(folder: Path) -> None:
     """Remove the session's containers, networks, local servers and folder."""
     if (folder / DOCKER).exists():
-        _end_containers(folder.name)
+        _end_containers(folder)
     for file in folder.glob(f"*{NOTE}"):
         _end_local(json.loads(file.read_text(encoding="utf-8")))
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_containers(session: str) -> None:
+def _end_containers(folder: Path) -> None:
     import docker  # noqa: PLC0415 - only where it was used
-    from docker.errors import APIError  # noqa: PLC0415
 
+    labels = [f"{LABEL}={folder.name}"]
+    if (folder / OTHERS).exists():
+        labels += (folder / OTHERS).read_text(encoding="utf-8").split()
     client = docker.from_env()
     try:
-        labelled = {"label": f"{LABEL}={session}"}
-        for container in client.containers.list(all=True, filters=labelled, ignore_removed=True):
-            try:
-                container.remove(force=True, v=True)
-            except APIError as exc:
-                print(f"container {container.id} stays: {exc}", file=sys.stderr)  # noqa: T201
-        for network in client.networks.list(filters=labelled):
-            network.remove()
+        for label in labels:
+            labelled = {"label": label}
+            for container in client.containers.list(all=True, filters=labelled, ignore_removed=True):
+                _attempt(container.remove, force=True, v=True)
+            for network in client.networks.list(filters=labelled):
+                _attempt(network.remove)
+            for volume in client.volumes.list(filters=labelled):
+                _attempt(volume.remove)
     finally:
         client.close()
+
+
+def _attempt(remove: Callable[..., object], **options: bool) -> None:
+    from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+    try:
+        remove(**options)
+    except NotFound:
+        pass  # its test has removed it
+    except APIError as exc:
+        print(f"left behind: {exc}", file=sys.stderr)  # noqa: T201 - the terminal is all there is to tell
 
 
 def _end_local(note: dict[str, object]) -> None:
@@ -58,5 +78,8 @@ def _end_local(note: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    session = Path(sys.argv[1])
     sys.stdin.buffer.read()
-    end(Path(sys.argv[1]))
+    if not (session / ENDED).exists():
+        time.sleep(_LAST_BREATH_S)
+    end(session)

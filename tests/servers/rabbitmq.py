@@ -15,7 +15,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from tests.servers import VERSIONS, keeper, session
+from tests.servers import VERSIONS, session
 from tests.servers.management import Management
 from tests.servers.ports import free_port
 
@@ -60,9 +60,9 @@ class RabbitMQContainer:
         self.port = free_port()
         self.management_port = free_port()
         owner = session.current()
-        (owner.folder / keeper.DOCKER).touch()
+        owner.uses_docker()
         testcontainers_config.ryuk_disabled = True  # one more image to have; the session's keeper does its work
-        files = _open_files()
+        files = open_files()
         try:
             self._container = DockerContainer(
                 f"rabbitmq:{version}-management",
@@ -129,8 +129,9 @@ class RabbitMQContainer:
         """Wait until it takes AMQP connections and answers on its management port."""
         deadline = time.monotonic() + deadline_s
         while not (greets(self.port) and self.management.is_ready()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.node} did not start in {deadline_s:.0f} s:\n{self.logs()[-4000:]}")
+            self._container.reload()
+            if self._container.status == "exited" or time.monotonic() > deadline:
+                raise TimeoutError(f"{self.node} did not start within {deadline_s:.0f} s:\n{self.logs()[-4000:]}")
             time.sleep(_POLL_S)
 
     def kill(self) -> None:
@@ -200,7 +201,7 @@ class RabbitMQContainer:
         self.remove()
 
 
-def _open_files() -> int:
+def open_files() -> int:
     """As many as needed, or as this machine grants."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)

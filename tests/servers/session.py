@@ -66,6 +66,16 @@ class Session:
             raise ServerUnavailableError(state["unavailable"])
         return state
 
+    def uses_docker(self) -> None:
+        """Have what carries the session's label removed at its end."""
+        (self.folder / keeper.DOCKER).touch()
+
+    def ends_label(self, label: str) -> None:
+        """Have containers, networks and volumes with another label (``key=value``) removed with the session too."""
+        self.uses_docker()
+        with self._locked(keeper.OTHERS), (self.folder / keeper.OTHERS).open("a", encoding="utf-8") as file:
+            file.write(f"{label}\n")
+
     def note(self, name: str, *, stop: Sequence[str], user: str | None, folder: Path) -> None:
         """Have a local server ended with the session.
 
@@ -106,4 +116,5 @@ def begun() -> Iterator[Session]:
         yield Session(folder)
     finally:
         del os.environ[VARIABLE]
+        (folder / keeper.ENDED).touch()
         process.communicate(timeout=_END_S)
