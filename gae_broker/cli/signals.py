@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 
 from gae_broker.cli.session import Session
+
+_DIED_OF = 128
+"""Added to a signal's number where a status tells of it, as shells and Docker do."""
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,6 +44,7 @@ def die_of(number: signal.Signals | None) -> None:
     if number is not None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+        os._exit(_DIED_OF + number)  # still here: a container's first process does not die of signals
 
 
 async def _run(
