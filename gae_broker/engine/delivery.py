@@ -138,7 +138,12 @@ class Deliverer:
         facts = self._mover.record(queue.name, [copy for copy in copies if copy is not None], facts)
         attempts: list[Attempt] = []
         plans: list[_Plan] = []
+        met: set[str] = set()
         for delivery, copy in zip(deliveries, copies, strict=True):
+            if delivery.message.copy_id in met:
+                plans.append(_Plan(delivery))  # one copy twice, as a broker may deliver it: once is enough
+                continue
+            met.add(delivery.message.copy_id)
             admitted = self._admit_one(queue, delivery, copy, facts.get(delivery.message.key), control, now_us)
             if isinstance(admitted, Attempt):
                 attempts.append(admitted)

@@ -113,7 +113,8 @@ class Mover:
 
         A successor that is due soon may be delivered between its publish and the swap of the row, which still names
         its parent then. Whoever meets it swaps the row, or the only copy that is valid from then on would be lost;
-        the one who published it finds that done.
+        the one who published it finds that done. The first successor of a task without a row makes the row, which
+        voids the original too, should that come back.
 
         Raises:
             TransientError: the ledger did not answer.
@@ -122,11 +123,11 @@ class Mover:
         moves = [_arrival(copy) for copy in copies if _is_unrecorded(copy, facts.get(copy.name))]
         if not moves:
             return known
-        for move, swapped in zip(moves, self._facts.advance(queue, moves, self._clock.now_us()), strict=True):
+        now_us = self._clock.now_us()
+        for move, swapped in zip(moves, self._facts.advance(queue, moves, now_us), strict=True):
             if swapped:
-                fact = known[move.name]
-                known[move.name] = replace(
-                    fact, state=State.LIVE, live_copy=move.new_copy, eta_us=move.eta_us, leases=move.leases
+                known[move.name] = Fact(
+                    State.LIVE, move.new_copy, move.eta_us, move.leases, until_us=0, changed_us=now_us, held=False
                 )
         return known
 
@@ -144,12 +145,11 @@ class Mover:
 
 
 def _is_unrecorded(copy: Copy, fact: Fact | None) -> bool:
-    return (
-        fact is not None
-        and copy.parent is not None
-        and fact.live_copy == copy.parent
-        and fact.state in {State.CLAIMED, State.LIVE}
-    )
+    if copy.parent is None:
+        return False
+    # Without a row it is an unnamed task's first successor, or the ledger was lost. It is valid as it stands; but if it
+    # were done before its publisher made the row, that row would wait for ever for a copy that is gone.
+    return fact is None or (fact.live_copy == copy.parent and fact.state in {State.CLAIMED, State.LIVE})
 
 
 def _arrival(copy: Copy) -> Move:

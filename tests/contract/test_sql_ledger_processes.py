@@ -25,11 +25,15 @@ from gae_broker.errors import LedgerUnavailableError
 from gae_broker.ports import Claim
 from gae_broker_adapters.ledgers.sql import open_ledger
 
+class Clock:
+    def now_us(self):
+        return 2000
+
 def claim(*names):
     claims = [Claim(Message(f"c-{n}", Kind.PUSH, "q", n, 0, "{}", b""), True, 1000) for n in names]
     return [outcome.result.value for outcome in ledger.claim("q", claims, 2000, 1000)]
 
-ledger = open_ledger(url, clock=None)
+ledger = open_ledger(url, clock=Clock())
 ledger.migrate()
 """
 
@@ -83,7 +87,7 @@ os.read(read, 4)
 ledger.close()
 os.write(close, b"x")
 assert os.waitpid(child, 0)[1] == 0
-ledger = open_ledger(url, clock=None)
+ledger = open_ledger(url, clock=Clock())
 print(sorted(ledger.facts("q", ["parent", "child"])))
 ledger.close()
 """

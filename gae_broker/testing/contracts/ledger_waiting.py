@@ -140,19 +140,29 @@ class WatchContract(LedgerAdoption):
         assert bench.ledger.seen_us(bench.queue) == NOW_US + 9
         assert not bench.ledger.control(bench.queue).paused
 
-    def test_a_row_waits_until_its_queue_was_read_past_its_copies(self, bench: LedgerBench) -> None:
-        """The worker deletes what it leased and goes home; the parked copy is in the queue when it comes back."""
+    def test_rows_wait_until_their_copies_are_gone(self, bench: LedgerBench) -> None:
+        """The worker deletes what it leased and goes home; the parked copy is in the queue when it comes back.
+
+        A broker that is down holds up what waits in it, for as long as it is down.
+        """
         self._over(bench, "a", due_us=NOW_US + 5)
-        later_us = NOW_US + DAY_US
-        bench.ledger.alive(later_us)
-        bench.prune(later_us)
+        now_us = self._watch(bench, NOW_US, NOW_US + 2 * HOUR_US)
+        bench.prune(now_us)
         assert bench.fact("a") is not None, "nobody read the queue since"
         bench.ledger.seen({bench.queue: NOW_US + 5})
-        bench.prune(later_us)
+        bench.prune(now_us)
         assert bench.fact("a") is not None, "late copies may follow"
-        bench.ledger.seen({bench.queue: later_us})
-        bench.prune(later_us)
+        bench.ledger.seen({bench.queue: now_us})
+        bench.prune(now_us)
         assert bench.fact("a") is None
+
+        self._over(bench, "b", due_us=now_us + 5)
+        begin_us = now_us + 5 * HOUR_US  # nobody keeps watch until then
+        for hours, stays in ((0.5, True), (1.5, False)):
+            now_us = self._watch(bench, begin_us, begin_us + round(hours * HOUR_US))
+            bench.ledger.seen({bench.queue: now_us})
+            bench.prune(now_us)
+            assert (bench.fact("b") is not None) is stays, hours
 
     def test_a_row_of_a_queue_that_nobody_reads_goes_in_the_end(self, bench: LedgerBench) -> None:
         self._over(bench, "a", due_us=NOW_US)
@@ -161,19 +171,10 @@ class WatchContract(LedgerAdoption):
         bench.prune(EVER_US)
         assert bench.fact("a") is None
 
-    def test_a_row_stays_as_much_longer_as_nobody_kept_watch(self, bench: LedgerBench) -> None:
-        """A broker that is down holds up what waits in it, for as long as it is down."""
-        begin_us = NOW_US + 500 * DAY_US  # no other test's watches are near
-        self._over(bench, "a", due_us=begin_us + 5)
-        for at_us in (begin_us, begin_us + 30 * SECOND_US, begin_us + 5 * HOUR_US, begin_us + 5 * HOUR_US + SECOND_US):
+    def _watch(self, bench: LedgerBench, from_us: int, until_us: int) -> int:
+        for at_us in range(from_us, until_us, 55 * SECOND_US):
             bench.ledger.alive(at_us)
-        for hours, stays in ((5.5, True), (6.5, False)):
-            now_us = begin_us + round(hours * HOUR_US)
-            for at_us in range(begin_us + 5 * HOUR_US, now_us + 1, 55 * SECOND_US):
-                bench.ledger.alive(at_us)
-            bench.ledger.seen({bench.queue: now_us})
-            bench.prune(now_us)
-            assert (bench.fact("a") is not None) is stays, hours
+        return until_us
 
     def _over(self, bench: LedgerBench, name: str, due_us: int) -> None:
         bench.moved(name, "copy", due_us=due_us)

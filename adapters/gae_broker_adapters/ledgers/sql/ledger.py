@@ -30,7 +30,7 @@ class SqlLedger(SqlFacts, SqlPurge, SqlParked, SqlHeldTasks, SqlCensus, SqlWatch
 
     Args:
         database: where it is.
-        clock: tells `check` how old claims are; nothing else reads it.
+        clock: tells `check` how old claims are, and `migrate` since when there are rows; nothing else reads it.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class SqlLedger(SqlFacts, SqlPurge, SqlParked, SqlHeldTasks, SqlCensus, SqlWatch
         def work(connection: sa.Connection) -> None:
             database.allow_long(connection)
             database.exclude_others(connection)
-            schema.migrate(connection, database.where)
+            schema.migrate(connection, database.where, self._clock.now_us())
 
         self._connections.write(work)
 

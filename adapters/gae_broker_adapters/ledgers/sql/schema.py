@@ -137,8 +137,10 @@ def is_current(found: int) -> bool:
     return found == VERSION
 
 
-def migrate(connection: sa.Connection, where: str) -> None:
+def migrate(connection: sa.Connection, where: str, now_us: int) -> None:
     """Bring the schema to this release's version; to be called in a transaction that nobody else is in.
+
+    From ``now_us`` on a time without a watch counts.
 
     Raises:
         StorageError: it is of a later release.
@@ -152,6 +154,8 @@ def migrate(connection: sa.Connection, where: str) -> None:
             step(connection)
     else:
         METADATA.create_all(connection)
+    if not connection.execute(sa.select(sa.func.count()).select_from(WATCHES)).scalar_one():
+        connection.execute(WATCHES.insert().values(began_us=now_us, last_us=now_us))
     connection.execute(_VERSION.delete())
     connection.execute(_VERSION.insert().values(version=VERSION))
 

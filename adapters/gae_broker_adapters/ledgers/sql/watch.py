@@ -24,7 +24,7 @@ _LONGEST_WAIT_US = 45 * _DAY_US
 _SEEN = sa.select(QUEUES.c.seen_us).where(QUEUES.c.queue == sa.bindparam("of_queue"))
 _WATCHES = (
     sa.select(WATCHES.c.began_us, WATCHES.c.last_us)
-    .where(WATCHES.c.last_us > sa.bindparam("after_us"), WATCHES.c.began_us <= sa.bindparam("at_us"))
+    .where(WATCHES.c.began_us <= sa.bindparam("at_us"))
     .order_by(WATCHES.c.began_us)
 )
 _LATEST = (
@@ -33,7 +33,11 @@ _LATEST = (
     .order_by(WATCHES.c.began_us.desc())
     .limit(1)
 )
-_OLD_WATCHES = WATCHES.delete().where(WATCHES.c.last_us <= sa.bindparam("before_us"))
+# All but one that lies before every wait, and the first of all: since when there are rows.
+_OLD_WATCHES = WATCHES.delete().where(
+    WATCHES.c.last_us <= sa.bindparam("before_us"),
+    WATCHES.c.began_us > sa.select(sa.func.min(WATCHES.c.began_us)).scalar_subquery(),
+)
 _NEXT_QUEUE = (
     sa.select(TASKS.c.queue).where(OVER, TASKS.c.queue > sa.bindparam("behind")).order_by(TASKS.c.queue).limit(1)
 )
@@ -78,7 +82,7 @@ class SqlWatch:
                 here = WATCHES.c.began_us == latest.began_us
                 connection.execute(WATCHES.update().where(here).values(last_us=now_us))
                 return
-            connection.execute(_OLD_WATCHES, {"before_us": now_us - _LONGEST_WAIT_US})
+            connection.execute(_OLD_WATCHES, {"before_us": now_us - 2 * _LONGEST_WAIT_US})
             connection.execute(WATCHES.insert().values(began_us=now_us, last_us=now_us))
 
         self._connections.write(work)
@@ -114,6 +118,9 @@ def _queues_with_rows_over(connection: sa.Connection) -> Iterator[str]:
 
 def _unwatched(connection: sa.Connection, now_us: int) -> int:
     """For how long nobody kept watch, in all the time that a copy of now may have waited."""
-    watches = connection.execute(_WATCHES, {"after_us": now_us - _LONGEST_WAIT_US, "at_us": now_us}).all()
-    pauses = sum(later.began_us - earlier.last_us for earlier, later in pairwise(watches))
-    return int(pauses) + (max(now_us - watches[-1].last_us, 0) if watches else 0)
+    since_us = now_us - _LONGEST_WAIT_US
+    watches = [tuple(row) for row in connection.execute(_WATCHES, {"at_us": now_us})]
+    if not watches:
+        return _LONGEST_WAIT_US
+    pauses = ((last_us, began_us) for (_, last_us), (began_us, _) in pairwise([*watches, (now_us, now_us)]))
+    return sum(max(until_us - max(from_us, since_us), 0) for from_us, until_us in pauses)
