@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Sequence
+from typing import cast
 from urllib.parse import quote
 
 import aiohttp
@@ -13,6 +15,7 @@ from yarl import URL
 from gae_broker import __version__
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.headers import HttpRequest
+from gae_broker.engine.targets.deadlines import Deadlines
 from gae_broker.engine.targets.failures import EXCERPT, READ_LIMIT, answered, overdue, unanswered
 from gae_broker.engine.targets.hand import Hand, Numbered
 from gae_broker.engine.targets.local import refuse_hasty
@@ -49,6 +52,7 @@ class HttpTarget:
     async def open(self) -> None:
         """Get ready; connections are made as they are needed."""
         self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -93,6 +97,7 @@ class HttpTarget:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
+            self._deadlines.close()
             await self._session.close()
             self._session = None
 
@@ -114,15 +119,22 @@ class HttpTarget:
         self._hand.resolve([(number, outcome)])
 
     async def _attempt(self, request: HttpRequest, started_us: int) -> Outcome:
+        task, deadline_s = cast("asyncio.Task[None]", asyncio.current_task()), request.deadline_us / _US
+        self._deadlines.begin(task, deadline_s)
         try:
-            async with asyncio.timeout(request.deadline_us / _US) as limit:
-                status, body = await self._exchange(request)
+            status, body = await self._exchange(request)
+        except asyncio.CancelledError:
+            if not self._deadlines.is_over(task):
+                raise
+            reason = overdue(request.deadline_us)
         except TimeoutError as exc:
-            reason = overdue(request.deadline_us) if limit.expired() else f"connection timed out: {exc}"
+            reason = f"connection timed out: {exc}"
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             reason = _reason(exc)
         else:
             return answered(status, started_us, self._clock, body)
+        finally:
+            self._deadlines.end(task, deadline_s)
         return unanswered(reason, started_us, self._clock)
 
     async def _exchange(self, request: HttpRequest) -> tuple[int, bytes]:
@@ -130,12 +142,17 @@ class HttpTarget:
             raise aiohttp.ClientConnectionError("the dispatcher is stopping")
         async with self._session.request(
             request.method,
-            URL(self._base + quote(request.url, safe=_LEGAL), encoded=True),
+            _address(self._base, request.url),
             headers=[item for item in request.headers if item[0].lower() not in _OF_THE_CONNECTION],
             data=request.body or None,
             allow_redirects=False,
         ) as response:
             return response.status, await _beginning(response)
+
+
+@functools.lru_cache(maxsize=256)  # many tasks, few urls
+def _address(base: str, url: str) -> URL:
+    return URL(base + quote(url, safe=_LEGAL), encoded=True)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
