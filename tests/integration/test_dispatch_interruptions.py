@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 
 import pytest
 
 from gae_broker.domain.queue import Queue
 from gae_broker.domain.task import Kind
+from gae_broker.engine.dispatcher.lane import _FENCE_S
 from gae_broker.errors import LedgerUnavailableError
+from gae_broker.ports import Report
 from tests.integration.dispatching import FAST, GUARD_S, ground, until
 
 APP = {"default": "wsgi+handlers_of_a_test:app"}
@@ -157,3 +160,56 @@ def test_another_dispatcher_takes_over_when_one_stops(application):
 
         field.serve(scenario, stop=False)
     assert application.names == ["a", "b"]
+
+
+class Mute:
+    """A ledger that can be made to give no answer about queues."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def control(self, queue):
+        self.answers.wait(GUARD_S)
+        return self._ledger.control(queue)
+
+
+def test_an_owner_that_cannot_know_whether_it_still_is_begins_nothing(application):
+    with ground(targets=APP) as field:
+        mute = field.runtime.ledger = Mute(field.runtime.ledger)
+
+        async def scenario(_):
+            field.add("a")
+            await field.watcher.attempts(1)
+            mute.answers.clear()
+            await asyncio.sleep(_FENCE_S + 0.2)
+            field.add("b")
+            await asyncio.sleep(0.3)
+            assert application.names == ["a"]
+            mute.answers.set()
+            await field.watcher.attempts(2)
+
+        field.serve(scenario)
+
+
+def test_who_takes_over_waits_until_the_one_before_must_know(application):
+    with ground(targets=APP) as field:
+        epoch = field.runtime.ledger.take_ownership("default", "another")
+        report = Report(
+            executed_last_minute=9, in_flight=1, enforced_rate=5.0, reported_us=field.runtime.clock.now_us()
+        )
+        assert field.runtime.ledger.report("default", epoch, report)
+        field.add("a")
+        began_s = time.monotonic()
+
+        async def scenario(_):
+            await field.watcher.attempts(1)
+            assert time.monotonic() - began_s >= _FENCE_S
+
+        field.serve(scenario)
+        last = field.runtime.ledger.control("default").report
+        assert (last.in_flight, last.enforced_rate) == (0, 0.0)  # so that who comes next needs not wait

@@ -78,6 +78,7 @@ class Dispatcher:
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._next_housework_s = 0.0
+        self._cleaning: asyncio.Task[None] | None = None
 
     # ---------------------------------------------------------------------------------------- life
 
@@ -131,6 +132,8 @@ class Dispatcher:
 
     async def _close(self) -> None:
         await self._targets.close()
+        if self._cleaning is not None:
+            await self._cleaning
         lanes = [*self._lanes.values(), *self._leaving]
         await asyncio.gather(*(self._end(lane) for lane in lanes))
         self._executor.shutdown(wait=False)
@@ -149,7 +152,9 @@ class Dispatcher:
             await self._end(lane)
         if time.monotonic() >= self._next_housework_s:
             self._next_housework_s = time.monotonic() + _HOUSEWORK_S
-            await self._housework()
+            if self._cleaning is None or self._cleaning.done():
+                # Beside the ticks, which must not wait for it: owners have to hear from the ledger.
+                self._cleaning = asyncio.create_task(self._housework())
 
     async def _sync(self) -> None:
         """Have a lane for each queue that is to be served, and none for others."""
@@ -195,6 +200,7 @@ class Dispatcher:
         """Tell the ledger how the queues are doing, and ask it how they are to be steered."""
         names = list(self._lanes)
         reports = [(name, made) for name in names if (made := self._due_report(name)) is not None]
+        asked_us = monotonic_us()
         try:
             controls = await self._around.off_loop(partial(self._exchange_blocking, names, reports))
         except Error as exc:
@@ -202,7 +208,7 @@ class Dispatcher:
             return
         self._around.ledger.worked()
         for name, control in controls.items():
-            self._lanes[name].steer(control)
+            self._lanes[name].steer(control, asked_us)
 
     def _due_report(self, name: str) -> tuple[int, Report] | None:
         """A queue's report, unless it says what the last one said and that is not old."""

@@ -22,6 +22,8 @@ from gae_broker.ports import Control, Delivery, Report, Sink, Subscription
 _MOST_AT_ONCE = 1000
 _LONGEST_WAIT_S = 1.0
 _US = 1_000_000
+_FENCE_S = 2.0
+"""So long an owner may go on without having heard that it is still the one, and so long its successor waits."""
 
 _log = logging.getLogger("gae_broker.dispatch")
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Lane:
         self._is_owner = False
         self._is_taking = False
         self._epoch: int | None = None
+        self._known_us = 0
         self._is_leaving = False
         self._asked = 0
         self._held = 0
@@ -114,9 +117,11 @@ class Lane:
 
     # ---------------------------------------------------------------------------------------- steering
 
-    def steer(self, control: Control) -> None:
-        """Apply what operators want, as the ledger has it."""
+    def steer(self, control: Control, asked_us: int) -> None:
+        """Apply what operators want, as the ledger had it when it was asked (`monotonic_us`)."""
         self._control = control
+        if control.epoch == self._epoch:
+            self._known_us = asked_us
         if self._epoch is not None and control.epoch > self._epoch:
             self.is_lost = True  # another dispatcher took over: whether rightly is settled by subscribing anew
             self._is_leaving = True
@@ -127,7 +132,7 @@ class Lane:
         if self._epoch is None:
             return None
         pacer, now_us = self._state.pacer, monotonic_us()
-        rate = 0.0 if self._control.paused else pacer.enforced_rate(now_us)
+        rate = 0.0 if self._control.paused or self._is_leaving else pacer.enforced_rate(now_us)
         wall_us = self._around.runtime.clock.now_us()
         return self._epoch, Report(pacer.executed_last_minute(now_us), self._state.in_hand, rate, wall_us)
 
@@ -144,33 +149,55 @@ class Lane:
     @property
     def _is_running(self) -> bool:
         return (
-            self._epoch is not None
+            self._is_known_owner
             and not self._is_leaving
             and not self._control.paused
             and self._around.ledger.is_up
             and self.queue.rate_per_s > 0
         )
 
+    @property
+    def _is_known_owner(self) -> bool:
+        """Whether the ledger said lately that nobody else owns the queue.
+
+        The broker has one consumer at a time, but a process that stood still, or that the broker cannot reach any
+        more, does not know yet that it is not the one: it must not begin what it received before.
+        """
+        return self._epoch is not None and monotonic_us() - self._known_us <= _FENCE_S * _US
+
     async def _take_ownership(self) -> None:
-        ledger, name = self._around.runtime.ledger, self.queue.name
         try:
-            before = await self.off_loop(partial(ledger.control, name))
-            epoch = await self.off_loop(partial(ledger.take_ownership, name, self._around.owner))
+            await self._own()
         except Error as exc:
             self._around.failed(exc)  # the next tick tries again
             return
         finally:
             self._is_taking = False
-        if not self._is_owner:
+        self.refresh()
+
+    async def _own(self) -> None:
+        ledger, name = self._around.runtime.ledger, self.queue.name
+        before = await self.off_loop(partial(ledger.control, name))
+        known_us = monotonic_us()
+        epoch = await self.off_loop(partial(ledger.take_ownership, name, self._around.owner))
+        is_first = before.epoch == 0
+        is_successor = before.epoch not in {0, self._state.epoch} and not _left(before.report)
+        self._state.epoch = epoch
+        if is_successor:
+            await asyncio.sleep(_FENCE_S)  # until the one before knows, if it still lives; its attempts may end too
+            known_us = monotonic_us()
+            before = await self.off_loop(partial(ledger.control, name))
+            if before.epoch != epoch:
+                self.is_lost = self._is_leaving = True
+        if not self._is_owner or self._is_leaving:
             return
-        if before.epoch == 0:
+        if is_first:
             self._state.pacer.own_first(monotonic_us())
         else:
             reported_us = 0 if before.report is None else before.report.reported_us
             idle_us = self._around.runtime.clock.now_us() - reported_us if reported_us else 0
             self._state.pacer.take_over(idle_us / _US, monotonic_us())
-        self._epoch, self._control = epoch, before
-        self.refresh()
+        self._epoch, self._control, self._known_us = epoch, before, known_us
 
     # ---------------------------------------------------------------------------------------- asking
 
@@ -231,7 +258,8 @@ class Lane:
             return
         self._state.pacer.give_back(len(batch) - len(attempts), monotonic_us())
         self._hold(len(attempts) - len(batch))
-        if self._is_leaving or not self._is_owner:
+        if self._is_leaving or not self._is_known_owner:
+            self._state.pacer.give_back(len(attempts), monotonic_us())
             self._settler.restore([attempt.delivery for attempt in attempts])
         else:
             self._begin(attempts)
@@ -299,6 +327,11 @@ class Lane:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _left(report: Report | None) -> bool:
+    """Whether a queue's last dispatcher said that it begins nothing more and that nothing runs."""
+    return report is not None and not report.in_flight and not report.enforced_rate
 
 
 def _ignore(_: object) -> None:

@@ -36,11 +36,13 @@ class QueueState:
         queue: as it is configured now.
         pacer: its bucket, throttle and figures.
         in_hand: deliveries received and neither settled nor returned.
+        epoch: number of this dispatcher's latest ownership, 0 before the first.
     """
 
     queue: Queue
     pacer: Pacer
     in_hand: int = 0
+    epoch: int = 0
 
     def configure(self, queue: Queue) -> None:
         """Apply a changed queue.yaml."""

@@ -5,7 +5,7 @@ percent-decoded. With ``amqps`` the server's certificate and host name are verif
 
 | option | meaning | default |
 |---|---|---|
-| ``heartbeat`` | seconds between heartbeats; a connection silent for two of them and a bit is given up | 5 |
+| ``heartbeat`` | seconds between heartbeats; a connection silent for two of them and a bit is given up | 3 |
 | ``connection_timeout`` | seconds for TCP to a host; twice that with TLS and login | 5, of several hosts 3 |
 | ``cafile`` | PEM file of the authorities that may sign the server's certificate | the system's |
 | ``certfile``, ``keyfile`` | PEM files of this client's certificate and key | none |
@@ -29,7 +29,7 @@ from gae_broker.errors import SettingsError
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _TLS_OPTIONS = frozenset({"cafile", "certfile", "keyfile", "server_name"})
 _OPTIONS = frozenset({"heartbeat", "connection_timeout"}) | _TLS_OPTIONS
-_HEARTBEAT_S = 5
+_HEARTBEAT_S = 3
 """Two missed ones close a connection: a black-holed dispatcher is replaced within 15 seconds."""
 _CONNECT_S, _CONNECT_ONE_OF_S = 5.0, 3.0
 _LARGEST_PORT = 65535
