@@ -13,7 +13,7 @@ from pathlib import Path
 LABEL = "gae-broker.tests"
 NOTE = ".note"
 OTHERS = "labels"
-"""This file names further labels, one a line (``key=value``), of containers, networks and volumes to remove."""
+"""This file names further labels, one a line (``key=value``), of what to remove in Docker."""
 DOCKER = "docker"
 """This file in the session's folder says that the session has used Docker."""
 ENDED = "ended"
@@ -47,6 +47,8 @@ def _end_containers(folder: Path) -> None:
                 _attempt(network.remove)
             for volume in client.volumes.list(filters=labelled):
                 _attempt(volume.remove)
+            for image in client.images.list(filters=labelled):
+                _attempt(image.remove, force=True)
     finally:
         client.close()
 

@@ -71,7 +71,7 @@ class Session:
         (self.folder / keeper.DOCKER).touch()
 
     def ends_label(self, label: str) -> None:
-        """Have containers, networks and volumes with another label (``key=value``) removed with the session too."""
+        """Have what carries another label (``key=value``) in Docker removed with the session too."""
         self.uses_docker()
         with self._locked(keeper.OTHERS), (self.folder / keeper.OTHERS).open("a", encoding="utf-8") as file:
             file.write(f"{label}\n")
