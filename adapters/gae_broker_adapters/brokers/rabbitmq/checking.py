@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ConnectionBlockedTimeout
 
 from gae_broker.domain.queue import Mode
 from gae_broker.domain.task import Kind
@@ -22,6 +23,7 @@ _OK, _WARNING, _FAILED = CheckStatus.OK, CheckStatus.WARNING, CheckStatus.FAILED
 _DEFAULT_TIMEOUT_S = 1800
 _SPARE_S = 300
 _BLOCKED_S = 3.0
+_NO_ADDS = "while it lasts no task can be added, free some on the broker's node"
 
 
 def check(location: Location, management: Management, names: Names, needs: Needs) -> list[Check]:
@@ -65,11 +67,17 @@ def _looked_into(
     yield _topology(whole, sight, seen)
     unavailable = {*sight.missing, *sight.hidden}
     there = [name for name in (names.queue(kind, queue) for kind, queue in pairs) if name not in unavailable]
-    yield permissions.check(channel, names, there, needs.role)
     yield _consumer_timeout(version, features, needs)
     yield _dead(channel, names, [queue for _, queue in pairs], unavailable)
     if names.orphan not in unavailable:
         yield _orphans(declaring.ready(channel, names.orphan), names)
+    # Last of what asks the broker itself: where it takes no messages, this ends the connection.
+    try:
+        yield permissions.check(channel, names, there, needs.role)
+    except ConnectionBlockedTimeout:
+        yield Check("broker permissions", _WARNING, "not checked, as the broker takes no messages now")
+        yield Check("broker alarms", _FAILED, f"memory or disk: {_NO_ADDS}")
+        return
     if seen is None:
         yield Check("broker management", _WARNING, unseen)
         return
@@ -139,7 +147,7 @@ def _alarms(management: Management) -> Check:
         management.get("health/checks/alarms")
     except ManagementError as exc:
         # The API answers 503 where there is one.
-        return Check("broker alarms", _FAILED, f"memory or disk alarm, or: {exc}; while it lasts no task can be added")
+        return Check("broker alarms", _FAILED, f"memory or disk, or: {exc}; {_NO_ADDS}")
     return Check("broker alarms", _OK, "none")
 
 

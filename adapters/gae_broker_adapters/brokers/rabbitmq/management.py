@@ -49,8 +49,8 @@ class Management:
         if split.scheme not in ("http", "https") or not split.hostname:
             raise SettingsError("management URL: expected http(s)://user:password@host:port")
         self._where = f"{split.scheme}://{split.hostname}:{port}{split.path.rstrip('/')}"
-        self.user = unquote(split.username) if split.username else str(first.credentials.username)
-        password = unquote(split.password or "") if split.username else str(first.credentials.password)
+        self.user = unquote(split.username) if split.username else str(getattr(first.credentials, "username", ""))
+        password = unquote(split.password or "") if split.username else str(getattr(first.credentials, "password", ""))
         self._login = base64.b64encode(f"{self.user}:{password}".encode()).decode()
         context = tls.context if tls else ssl.create_default_context()
         # No proxy of the environment: the broker is on our side of it.

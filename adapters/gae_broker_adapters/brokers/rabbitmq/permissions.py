@@ -1,15 +1,14 @@
 """What each role may do on the broker, and finding out what a user may.
 
-The probes change nothing: a message that no queue takes, a consumer that is refused for a bad argument, an exchange
-declared again as it is, an exclusive queue that ends with its channel. RabbitMQ looks at permissions before it looks
-at any of that.
+The probes leave nothing behind: a message that no queue takes, a consumer that is refused for a bad argument, exclusive
+queues that end with their connection. RabbitMQ looks at permissions before it looks at any of that.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 import pika
@@ -40,7 +39,7 @@ def patterns(role: Role, prefix: str) -> tuple[str, str, str]:
     adding = r"(push|pull)(\.q\..+)?$"
     if role is Role.PRODUCER:
         return "^$", rf"{ours}({adding[:-1]}|delay\.v1\.\d)$", "^$"
-    return rf"{ours}owner\.", rf"{ours}({adding[:-1]}|delay\.v1\.\d|dead)$", rf"{ours}(push|pull)\.q\."
+    return rf"{ours}owner\.", rf"{ours}({adding[:-1]}|delay\.v1\.\d|dead)$", rf"{ours}((push|pull)\.q|owner)\."
 
 
 def check(channel: BlockingChannel, names: Names, queues: Collection[str], role: Role | None) -> Check:
@@ -53,7 +52,9 @@ def check(channel: BlockingChannel, names: Names, queues: Collection[str], role:
         role: what is asked for; ``None``: anything.
     """
     user = declaring.user_of(channel)
-    refused = {one: tuple(_refused(channel, _probes(one, names, queues))) for one in Role}
+    probes = {one: dict(_probes(one, names, queues)) for one in Role}
+    no = set(_refused(channel, {**probes[Role.PRODUCER], **probes[Role.WORKER], **probes[Role.ADMINISTRATOR]}))
+    refused = {one: [name for name in probes[one] if name in no] for one in Role}
     may = [_WORDS[one] for one in Role if not refused[one]]
     name = "broker permissions"
     if role is not None and refused[role]:
@@ -78,13 +79,13 @@ def _probes(role: Role, names: Names, queues: Collection[str]) -> Iterator[_Prob
     for queue in queues:
         yield queue, partial(_consume, queue)
     owner = names.owner(f"check.{os.getpid()}")
-    yield owner, lambda own: own.queue_declare(owner, exclusive=True)
+    yield owner, partial(_own, owner)
     if role is Role.ADMINISTRATOR:
-        yield names.orphan, lambda own: own.exchange_declare(names.orphan, "fanout", durable=True)
+        any_name = f"{names.prefix}.check.{os.getpid()}"
+        yield any_name, partial(_own, any_name)
 
 
 def _publish(exchange: str, own: BlockingChannel) -> None:
-    own.confirm_delivery()
     own.basic_publish(exchange, _NOBODY, b"", pika.BasicProperties(), mandatory=True)
 
 
@@ -92,9 +93,18 @@ def _consume(queue: str, own: BlockingChannel) -> None:
     own.basic_consume(queue, lambda *_: None, arguments={"x-priority": "none"})
 
 
-def _refused(channel: BlockingChannel, probes: Iterator[_Probe]) -> Iterator[str]:
-    for name, probe in probes:
-        own = channel.connection.channel()
+def _own(queue: str, own: BlockingChannel) -> None:
+    own.queue_declare(queue, exclusive=True, arguments={"x-queue-type": "classic"})
+    _consume(queue, own)
+
+
+def _refused(channel: BlockingChannel, probes: Mapping[str, Callable[[BlockingChannel], object]]) -> Iterator[str]:
+    """The names of what the broker refused; each refusal closes a channel."""
+    own: BlockingChannel | None = None
+    for name, probe in probes.items():
+        if own is None or not own.is_open:
+            own = channel.connection.channel()
+            own.confirm_delivery()
         try:
             probe(own)
         except ChannelClosedByBroker as exc:
@@ -102,6 +112,5 @@ def _refused(channel: BlockingChannel, probes: Iterator[_Probe]) -> Iterator[str
                 yield name
         except UnroutableError:
             pass
-        finally:
-            if own.is_open:
-                own.close()
+    if own is not None and own.is_open:
+        own.close()
