@@ -21,14 +21,15 @@ _US = 1_000_000
 _WORTH_COUNTING_US = _US
 """Who waits less is due before anybody could read the figure."""
 
-_WIDTHS_US = ((3600 * _US, _US), (86_400 * _US, 10 * _US), (1 << 62, 60 * _US))
-"""(delay up to, width): tasks are counted together that are due within the same second, ten seconds, or minute."""
+_HOUR_US, _DAY_US = 3600 * _US, 86_400 * _US
 
 _SEEN_STEP_US = 10 * _US
 _MOST = 100_000
 """Entries that are kept while the ledger does not answer; what comes on top is not counted."""
 
 _Slot = tuple[str, int, int]
+_Count = list[int]
+"""Tasks, the smallest due time, and the latest creation: a list, as it changes with every task that is added."""
 
 
 class NoteTaker(Census, Watch, Protocol):
@@ -55,7 +56,7 @@ class Notes:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._delayed: dict[_Slot, Delayed] = {}
+        self._delayed: dict[_Slot, _Count] = {}
         self._seen: dict[str, int] = {}
         self._told: dict[str, int] = {}
 
@@ -64,18 +65,14 @@ class Notes:
         if self._pid != os.getpid():
             self._forget()
         now_us = self._clock.now_us()
-        noted = False
+        waiting = [due_us for due_us in dues_us if due_us - now_us >= _WORTH_COUNTING_US]
+        if not waiting:
+            return
         with self._lock:
-            for due_us in dues_us:
-                delay_us = due_us - now_us
-                if delay_us < _WORTH_COUNTING_US:
-                    continue
-                width_us = next(width for limit, width in _WIDTHS_US if delay_us <= limit)
-                until_us = -(-due_us // width_us) * width_us
-                self._count(Delayed(queue, until_us, width_us, 1, due_us, created_us))
-                noted = True
-        if noted:
-            self.wake()
+            for due_us in waiting:
+                width_us = _width_us(due_us - now_us)
+                self._count((queue, -(-due_us // width_us) * width_us, width_us), 1, due_us, created_us)
+        self.wake()
 
     def seen(self, queue: str, until_us: int) -> None:
         """Every copy that entered the queue before then was delivered, to this process or another."""
@@ -96,12 +93,12 @@ class Notes:
                 seen, self._seen = self._seen, {}
             try:
                 if delayed:
-                    self._ledger.count_delayed(list(delayed.values()))
+                    self._ledger.count_delayed([Delayed(*slot, *count) for slot, count in delayed.items()])
             except errors.Error as exc:
                 _log.info("counts of delayed tasks are written later: %s", exc)
                 with self._lock:
-                    for entry in delayed.values():
-                        self._count(entry)
+                    for slot, count in delayed.items():
+                        self._count(slot, *count)
             try:
                 if seen:
                     self._ledger.seen(seen)
@@ -113,16 +110,18 @@ class Notes:
                         queue: max(seen.get(queue, 0), self._seen.get(queue, 0)) for queue in seen | self._seen
                     }
 
-    def _count(self, entry: Delayed) -> None:
-        slot = entry.queue, entry.until_us, entry.width_us
+    def _count(self, slot: _Slot, tasks: int, first_us: int, created_us: int) -> None:
         there = self._delayed.get(slot)
-        if there is None:
-            if len(self._delayed) < _MOST:
-                self._delayed[slot] = entry
-            return
-        self._delayed[slot] = Delayed(
-            *slot,
-            there.tasks + entry.tasks,
-            min(there.first_us, entry.first_us),
-            max(there.created_us, entry.created_us),
-        )
+        if there is not None:
+            there[0] += tasks
+            there[1] = min(there[1], first_us)
+            there[2] = max(there[2], created_us)
+        elif len(self._delayed) < _MOST:
+            self._delayed[slot] = [tasks, first_us, created_us]
+
+
+def _width_us(delay_us: int) -> int:
+    """Tasks are counted together that are due within the same second, ten seconds, or minute."""
+    if delay_us <= _HOUR_US:
+        return _US
+    return 10 * _US if delay_us <= _DAY_US else 60 * _US

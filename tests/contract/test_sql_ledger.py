@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gae_broker.errors import LedgerUnavailableError
 from gae_broker.testing.contracts.ledger import LedgerContract
+from gae_broker_adapters.ledgers.sql import connections as connections_module
 from gae_broker_adapters.ledgers.sql.connections import Connections
 from gae_broker_adapters.ledgers.sql.sqlite import SQLite
 
@@ -80,3 +81,25 @@ def test_closing_waits_for_the_calls_under_way(tmp_path, where):
     assert answers == [5]
     with pytest.raises(LedgerUnavailableError, match="closed"):
         connections.read(work)
+
+
+def test_who_waits_long_tries_more_often(tmp_path, monkeypatch) -> None:
+    """Or it would starve beside a process whose lock is free for a moment between two transactions only."""
+    holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    seconds, pauses = [0.0], []
+
+    def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+        seconds[0] += pause_s
+
+    monkeypatch.setattr(connections_module.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(connections_module.time, "sleep", sleep)
+    connections = Connections(SQLite(sa.make_url(f"sqlite:///{tmp_path}/ledger.db")))
+    with pytest.raises(LedgerUnavailableError, match="stayed locked"):
+        connections.write(lambda _: None)
+    monkeypatch.undo()
+    holder.close()
+    connections.close()
+    assert max(pauses[:50]) > 0.004, "others are not disturbed"
+    assert max(pauses[-50:]) < 0.001

@@ -23,9 +23,15 @@ T = TypeVar("T")
 WAIT_S = 5.0
 """How long a call waits for other transactions before it gives up."""
 
-_FORK_WAIT_S = 5.0
+_FORK_WAIT_S = 30.0
+"""A call ends by itself long before, but a commit may be slow; a child that inherits it could never write again."""
+
 _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.005
+_LONG_WAIT_S = 1.0
+_URGENT_PAUSE_S = 0.0005
+"""Between tries after a long wait. SQLite has no queue: who tries seldom starves beside a process that writes on and
+on, and whose lock is free for a fraction of a millisecond between two transactions."""
 _ABANDONED: list[sa.Engine] = []  # a parent process's: closing them here could end its connections, or its locks
 
 
@@ -100,6 +106,7 @@ class Connections:
     def _attempt(self, run: _Run[T], work: Callable[[sa.Connection], T], deadline: float) -> T:
         """Try once, and until it succeeds, fails for good, or the deadline is over; in short random pauses."""
         pause_s = _FIRST_PAUSE_S
+        urgent_from = time.monotonic() + _LONG_WAIT_S
         while True:
             progress = _Progress()
             try:
@@ -113,7 +120,7 @@ class Connections:
             except (OverflowError, UnicodeError) as exc:
                 raise PublishRejectedError(f"{self.database.where} cannot store this: {exc}") from exc
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
-            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+            pause_s = _URGENT_PAUSE_S if time.monotonic() > urgent_from else min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def _read(self, work: Callable[[sa.Connection], T], _: _Progress) -> T:
         with self._opened().connect() as connection:
