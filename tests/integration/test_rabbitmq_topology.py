@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gae_broker.domain.broker_options import BrokerOptions, Declaring
+from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.errors import ConfigurationError, Error, PermissionDeniedError, SettingsError, UnknownQueueError
@@ -279,3 +279,24 @@ def test_definitions_are_imported_by_rabbitmqctl_into_a_fresh_node(rabbitmq):
             received(broker, "mail", 1)
         finally:
             broker.close()
+
+
+def test_the_delayed_message_plugin_is_refused_where_it_is_not(place, rabbitmq):
+    """No server of the tests has it, and 4.3 cannot; nothing is made, and no other connection suffers."""
+    other = place.broker()
+    other.declare(QUEUES)
+    before = place.management.call("GET", f"exchanges/{place.virtual_host}")
+    words = (
+        "cannot run x-delayed-message" if rabbitmq.version == "4.3" else "has no plugin that brings x-delayed-message"
+    )
+    with pytest.raises(ConfigurationError, match=words):
+        place.broker(delays=Delays.PLUGIN).declare(QUEUES)
+    # Without the management API only declaring the exchange can tell: on 3.10 that costs its own connection.
+    with pytest.raises(ConfigurationError, match=words):
+        place.broker(delays=Delays.PLUGIN, management="http://127.0.0.1:1").declare(QUEUES)
+    assert [one["name"] for one in place.management.call("GET", f"exchanges/{place.virtual_host}")] == [
+        one["name"] for one in before
+    ]
+    assert status(place.broker(delays=Delays.PLUGIN), "broker delays") == "failed"
+    publish(other, message(Kind.PUSH, "mail", after_s=0.2))
+    received(other, "mail", 1)

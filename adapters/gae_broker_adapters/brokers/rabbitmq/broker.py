@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gae_broker.domain.broker_options import BrokerOptions, Declaring
+from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, Clock, Delivery, Depth, Needs, Plan, Sink, Subscription
 from gae_broker_adapters import forks
-from gae_broker_adapters.brokers.rabbitmq import checking, declaring, definitions, location, planning, topology
+from gae_broker_adapters.brokers.rabbitmq import checking, declaring, definitions, location, planning, plugin, topology
 from gae_broker_adapters.brokers.rabbitmq.consuming import QueueConsumer
+from gae_broker_adapters.brokers.rabbitmq.envelope import Delayed
 from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
 from gae_broker_adapters.brokers.rabbitmq.publishing import ConfirmedPublisher
 from gae_broker_adapters.brokers.rabbitmq.pulling import BatchPuller
@@ -36,6 +37,7 @@ class RabbitBroker:
         self._options = options
         self._management = Management(options.management, self._location)
         self._names = topology.Names(options.prefix)
+        self._plugin = options.delays is Delays.PLUGIN
         self._known: dict[str, Kind] = {}
         self._inherited: list[object] = []
         self._connect()
@@ -43,8 +45,8 @@ class RabbitBroker:
 
     def _connect(self) -> None:
         self._publisher = ConfirmedPublisher(self._location, self._route)
-        self._puller = BatchPuller(self._location, self._names, self._publisher.publish, _GET_DEADLINE_S)
-        self._consumer = QueueConsumer(self._location, self._names, self._publisher.publish)
+        self._puller = BatchPuller(self._location, self._names, self.publish, _GET_DEADLINE_S)
+        self._consumer = QueueConsumer(self._location, self._names, self.publish)
 
     def before_fork(self) -> bool:
         """As `forks.Forkable.before_fork`; a parent's connections go on undisturbed."""
@@ -62,11 +64,26 @@ class RabbitBroker:
         self._inherited += (self._publisher, self._puller, self._consumer)
         self._connect()
 
+    def _features(self, version: str) -> topology.Features:
+        """What the server allows and the operator wants.
+
+        Raises:
+            ConfigurationError: the operator wants a plugin that the server cannot have.
+        """
+        if self._plugin:
+            plugin.require(version, self._management)
+        return topology.Features.of(version, plugin=self._plugin)
+
     def _route(self, message: Message) -> tuple[str, str]:
+        if self._plugin and isinstance(message, Delayed):
+            return self._names.delayed, f"{message.kind}.{message.queue}"
         return topology.route(self._names, message.kind, message.queue, message.due_us, self._clock.now_us())
 
     def publish(self, messages: Sequence[Message], deadline_s: float) -> list[Exception | None]:
         """As `Publisher.publish`."""
+        if self._plugin:
+            now_us = self._clock.now_us()
+            messages = [plugin.delayed(message, now_us) for message in messages]
         return self._publisher.publish(messages, deadline_s)
 
     def get(self, kind: Kind, queue: str, limit: int) -> list[Delivery]:
@@ -109,8 +126,8 @@ class RabbitBroker:
         """As `Declarer.declare`."""
         pairs = _pairs(queues)
         with declaring.channel(self._location) as channel:
-            features = topology.Features.of(declaring.server_version(channel))
-            shared = topology.shared(self._names)
+            features = self._features(declaring.server_version(channel))
+            shared = topology.shared(self._names, features)
             own = topology.of_queues(self._names, pairs, features)
             if self._options.declaring is Declaring.VERIFY:
                 declaring.verify(channel, shared + own)
@@ -121,7 +138,7 @@ class RabbitBroker:
     def plan(self, queues: Iterable[Queue]) -> Plan:
         """As `Declarer.plan`; without the management API only exchanges and queues are compared."""
         with declaring.channel(self._location) as channel:
-            features = topology.Features.of(declaring.server_version(channel))
+            features = self._features(declaring.server_version(channel))
             return planning.plan(channel, self._management, self._names, _pairs(queues), features)
 
     def remove(self, queue: str, *, force: bool = False) -> int:
@@ -149,12 +166,12 @@ class RabbitBroker:
 
     def definitions(self, queues: Iterable[Queue], version: str) -> Mapping[str, object]:
         """A definitions file for a server of this version; asks no server."""
-        whole = topology.whole(self._names, _pairs(queues), topology.Features.of(version))
+        whole = topology.whole(self._names, _pairs(queues), topology.Features.of(version, plugin=self._plugin))
         return definitions.definitions(whole, self._location.virtual_host)
 
     def check(self, needs: Needs) -> list[Check]:
         """Connection, version, topology, permissions, policies, what lies in the wrong places, alarms."""
-        return checking.check(self._location, self._management, self._names, needs)
+        return checking.check(self._location, self._management, self._names, needs, plugged=self._plugin)
 
     def close(self) -> None:
         """As `Broker.close`."""

@@ -14,7 +14,7 @@ from gae_broker.domain.queue import Mode
 from gae_broker.domain.task import Kind
 from gae_broker.errors import Error
 from gae_broker.ports import Check, CheckStatus, Needs
-from gae_broker_adapters.brokers.rabbitmq import declaring, permissions, planning, policies, topology, versions
+from gae_broker_adapters.brokers.rabbitmq import declaring, permissions, planning, plugin, policies, topology, versions
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
 from gae_broker_adapters.brokers.rabbitmq.topology import Features, Names
@@ -26,7 +26,7 @@ _BLOCKED_S = 3.0
 _NO_ADDS = "while it lasts no task can be added, free some on the broker's node"
 
 
-def check(location: Location, management: Management, names: Names, needs: Needs) -> list[Check]:
+def check(location: Location, management: Management, names: Names, needs: Needs, *, plugged: bool) -> list[Check]:
     """As `Broker.check`; connects anew, since a connection that was there before proves little."""
     # The probes publish, which an alarm would otherwise hold up for as long as it lasts.
     impatient = tuple(_impatient(one) for one in location.parameters)
@@ -35,7 +35,7 @@ def check(location: Location, management: Management, names: Names, needs: Needs
         with declaring.channel(replace(location, parameters=impatient)) as channel:
             version = declaring.server_version(channel)
             checks.append(Check("broker", _OK, f"RabbitMQ {version} at {location}"))
-            checks += _looked_into(channel, management, names, needs, version)
+            checks += _looked_into(channel, management, names, needs, Features.of(version, plugin=plugged))
     except Error as exc:
         checks.append(Check("broker", _FAILED, str(exc)))
     return checks
@@ -52,10 +52,12 @@ def _looked_into(
     management: Management,
     names: Names,
     needs: Needs,
-    version: str,
+    features: Features,
 ) -> Iterator[Check]:
+    version = declaring.server_version(channel)
     yield versions.check(version)
-    features = Features.of(version)
+    if features.plugin:
+        yield plugin.check(version, management)
     pairs = [(Kind.PULL if queue.mode is Mode.PULL else Kind.PUSH, queue.name) for queue in needs.queues]
     whole = topology.whole(names, pairs, features)
     sight = declaring.look(channel, whole)

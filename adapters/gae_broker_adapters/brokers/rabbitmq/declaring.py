@@ -26,15 +26,16 @@ from gae_broker.errors import (
     PermissionDeniedError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq import failures, versions
+from gae_broker_adapters.brokers.rabbitmq import failures, plugin, versions
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.topology import Binding, BrokerQueue, Exchange, Topology
 
 _T = TypeVar("_T")
 _Named: TypeAlias = Exchange | BrokerQueue
 _Request: TypeAlias = Callable[[Any], None]
-_REFUSED, _NOT_FOUND, _MISMATCH, _COMMAND_INVALID = 403, 404, 406, 503
+_REFUSED, _NOT_FOUND, _MISMATCH = 403, 404, 406
 _NAME = "gae-broker-administration"
+_UNKNOWN_TYPE = "exchange type '"
 _AT_ONCE = 16
 """Objects looked at in one round trip; where one is missing, up to so many are looked at again."""
 _NAMED = re.compile(r"(?:queue|exchange) '([^']*)'")
@@ -51,13 +52,14 @@ def channel(location: Location) -> Iterator[BlockingChannel]:
         SettingsError: it refuses this user, or has no such virtual host; or its certificate is not trusted.
     """
     connection = _connect(location)
+    version = _version(connection)
     try:
         yield connection.channel()
     except ChannelClosedByBroker:
         raise
     except ConnectionClosedByBroker as exc:
-        if exc.reply_code == _COMMAND_INVALID:  # up to 3.13.2: an exchange type that no plugin brings
-            raise ConfigurationError(f"RabbitMQ at {location}: {exc.reply_text}") from exc
+        if _UNKNOWN_TYPE in exc.reply_text:  # up to 3.13.2 that ends the connection
+            raise plugin.missing(version) from exc
         raise BrokerUnavailableError(f"RabbitMQ at {location} ended the connection: {exc.reply_text}") from exc
     except AMQPError as exc:
         raise BrokerUnavailableError(f"RabbitMQ at {location} ended the connection: {exc or repr(exc)}") from exc
@@ -86,7 +88,11 @@ def user_of(open_channel: BlockingChannel) -> str:
 
 def server_version(open_channel: BlockingChannel) -> str:
     """The broker's version (``4.3.5``)."""
-    properties = open_channel.connection._impl.server_properties or {}  # noqa: SLF001 - pika has no public name for it
+    return _version(open_channel.connection)
+
+
+def _version(connection: BlockingConnection) -> str:
+    properties = connection._impl.server_properties or {}  # noqa: SLF001 - pika has no public name for it
     version = properties.get("version", "0.0.0")
     return version.decode() if isinstance(version, bytes) else str(version)
 
@@ -237,6 +243,8 @@ def _bind(one: Binding) -> _Request:
 def _translated(open_channel: BlockingChannel, name: str, exc: ChannelClosedByBroker) -> Error:
     if exc.reply_code == _NOT_FOUND:
         return UnknownQueueError(f"RabbitMQ has no {name!r}: {DEPLOY}")
+    if _UNKNOWN_TYPE in exc.reply_text:
+        return plugin.missing(server_version(open_channel))
     if exc.reply_code == _MISMATCH:
         return ConfigurationError(
             f"RabbitMQ has {name!r} with other arguments than this release declares ({exc.reply_text}); "

@@ -26,6 +26,7 @@ META_LENGTH = "gae-meta-length"
 LONGEST_META = 3000
 """In bytes; with a key of 500 characters and what dead-lettering adds it fits in any broker's frame."""
 COUNT = "gae-ended-workers"
+DELAY = "x-delay"
 PERSISTENT = 2
 
 
@@ -34,6 +35,13 @@ class Returned(Message):
     """A message that is put back by publishing it again: its count of ended workers goes with it."""
 
     delivery_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed(Returned):
+    """A message that the x-delayed-message plugin is to hold for ``delay_ms``; it cannot be ``mandatory``."""
+
+    delay_ms: int
 
 
 def contents(message: Message) -> tuple[pika.BasicProperties, bytes]:
@@ -48,6 +56,8 @@ def contents(message: Message) -> tuple[pika.BasicProperties, bytes]:
         body = meta + body
     if isinstance(message, Returned) and message.delivery_count:
         headers[COUNT] = message.delivery_count
+    if isinstance(message, Delayed):
+        headers[DELAY] = message.delay_ms
     return pika.BasicProperties(delivery_mode=PERSISTENT, message_id=message.copy_id, headers=headers), body
 
 

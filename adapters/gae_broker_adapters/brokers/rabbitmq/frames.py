@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from gae_broker.domain.message import Message
 from gae_broker_adapters.brokers.rabbitmq.envelope import (
     COUNT,
+    DELAY,
     DUE,
     KEY,
     LONGEST_META,
     META,
     META_LENGTH,
     PERSISTENT,
+    Delayed,
     Returned,
 )
 
@@ -31,7 +33,7 @@ _INT32 = struct.Struct(">cl")
 _INT64 = struct.Struct(">cq")
 _BASIC, _PUBLISH = 60, 40
 _PUBLISH_START = struct.pack(">HHH", _BASIC, _PUBLISH, 0)
-_MANDATORY = b"\x01"
+_MANDATORY, _OPTIONAL = b"\x01", b"\x00"
 _HAS_HEADERS, _HAS_DELIVERY_MODE, _HAS_MESSAGE_ID = 1 << 13, 1 << 12, 1 << 7
 _FLAGS = _HAS_HEADERS | _HAS_DELIVERY_MODE | _HAS_MESSAGE_ID
 _MODE = bytes([PERSISTENT])
@@ -48,7 +50,7 @@ class Cut:
 
 
 def publish(message: Message, exchange: str, key: str, cut: Cut) -> bytes:
-    """All frames of publishing a message, mandatory and persistent.
+    """All frames of publishing a message, persistent, and mandatory where it can be.
 
     Raises:
         UnicodeEncodeError: a text cannot be written as UTF-8.
@@ -61,10 +63,15 @@ def publish(message: Message, exchange: str, key: str, cut: Cut) -> bytes:
     else:
         last = _META_LENGTH_FIELD + _integer(len(meta))
         body = meta + body
-    if isinstance(message, Returned) and message.delivery_count:
-        last += _COUNT_FIELD + _integer(message.delivery_count)
+    flags = _MANDATORY
+    if isinstance(message, Returned):
+        if message.delivery_count:
+            last += _COUNT_FIELD + _integer(message.delivery_count)
+        if isinstance(message, Delayed):
+            last += _DELAY_FIELD + _integer(message.delay_ms)
+            flags = _OPTIONAL
     table = b"".join((_KEY_FIELD, _UINT32.pack(len(task)), task, _DUE_FIELD, _integer(message.due_us), last))
-    method = b"".join((_PUBLISH_START, _short(exchange), _short(key), _MANDATORY))
+    method = b"".join((_PUBLISH_START, _short(exchange), _short(key), flags))
     size = len(body)
     header_size = _CONTENT.size + len(table) + len(_MODE) + len(copy_id)
     pieces = [
@@ -107,3 +114,4 @@ _DUE_FIELD = _short(DUE)
 _META_FIELD = _short(META) + b"S"
 _META_LENGTH_FIELD = _short(META_LENGTH)
 _COUNT_FIELD = _short(COUNT)
+_DELAY_FIELD = _short(DELAY)

@@ -65,12 +65,12 @@ class PublicOutlet:
         """
         frames.publish(message, exchange, key, _ANY)  # or what cannot be written would show in the wrong thread
         properties, body = envelope.contents(message)
-        return exchange, key, body, properties
+        return exchange, key, body, properties, not isinstance(message, envelope.Delayed)
 
     def write(self, encoded: Sequence[Any]) -> None:
         """Write messages in order, holding the gate."""
-        for exchange, key, body, properties in encoded:
-            self._channel.basic_publish(exchange, key, body, properties, mandatory=True)
+        for exchange, key, body, properties, mandatory in encoded:
+            self._channel.basic_publish(exchange, key, body, properties, mandatory=mandatory)
 
 
 class FrameOutlet:

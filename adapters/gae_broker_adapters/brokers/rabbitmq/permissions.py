@@ -38,8 +38,12 @@ def patterns(role: Role, prefix: str) -> tuple[str, str, str]:
     # Writing to a queue's name lets nobody publish to it; it only makes the queue visible, to count its tasks.
     adding = r"(push|pull)(\.q\..+)?$"
     if role is Role.PRODUCER:
-        return "^$", rf"{ours}({adding[:-1]}|delay\.v1\.\d)$", "^$"
-    return rf"{ours}owner\.", rf"{ours}({adding[:-1]}|delay\.v1\.\d|dead)$", rf"{ours}((push|pull)\.q|owner)\."
+        return "^$", rf"{ours}({adding[:-1]}|delay\.v1\.\d|delayed\.v1)$", "^$"
+    return (
+        rf"{ours}owner\.",
+        rf"{ours}({adding[:-1]}|delay\.v1\.\d|delayed\.v1|dead)$",
+        rf"{ours}((push|pull)\.q|owner)\.",
+    )
 
 
 def check(channel: BlockingChannel, names: Names, queues: Collection[str], role: Role | None) -> Check:

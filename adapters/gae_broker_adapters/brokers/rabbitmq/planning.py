@@ -31,7 +31,7 @@ def plan(
     Raises:
         Error: the broker cannot be asked.
     """
-    parts = [("", topology.shared(names))]
+    parts = [("", topology.shared(names, features))]
     parts += [(queue, topology.of_queue(names, kind, queue, features)) for kind, queue in queues]
     whole = topology.whole(names, queues, features)
     gone = set(declaring.look(channel, whole).missing)

@@ -115,6 +115,11 @@ class Names:
         return self.exchange(Kind.PULL)
 
     @property
+    def delayed(self) -> str:
+        """The exchange of the x-delayed-message plugin, where it is used."""
+        return f"{self.prefix}.delayed.v1"
+
+    @property
     def orphan(self) -> str:
         """Exchange and queue of messages whose queue is gone."""
         return f"{self.prefix}.orphan"
@@ -125,14 +130,16 @@ class Features:
     """What the broker's version allows."""
 
     consumer_timeout: bool = True
+    plugin: bool = False
+    """Whether delays go by the x-delayed-message plugin, because the operator says so."""
 
     @staticmethod
-    def of(version: str) -> Features:
+    def of(version: str, *, plugin: bool = False) -> Features:
         """The features of a server version (``3.10.8``)."""
-        return Features(consumer_timeout=versions.parse(version) >= (3, 12))
+        return Features(versions.parse(version) >= (3, 12), plugin)
 
 
-def shared(names: Names) -> Topology:
+def shared(names: Names, features: Features) -> Topology:
     """What all queues share: the exchanges, the wheel, and the place for orphans."""
     exchanges = [
         Exchange(names.orphan, "fanout"),
@@ -144,6 +151,8 @@ def shared(names: Names) -> Topology:
         Exchange(names.due, "topic", {"alternate-exchange": names.orphan}),
         *(Exchange(names.level(level), "topic") for level in range(LEVELS)),
     ]
+    if features.plugin:
+        exchanges.append(Exchange(names.delayed, "x-delayed-message", {"x-delayed-type": "topic"}))
     queues = [BrokerQueue(names.orphan, _KEPT)]
     bindings = [Binding(names.orphan, names.orphan, "")]
     for level in range(LEVELS):
@@ -176,6 +185,7 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
     if features.consumer_timeout:
         arguments["x-consumer-timeout"] = CONSUMER_TIMEOUT_MS
     name, dead = names.queue(kind, queue), names.queue(Kind.DEAD, queue)
+    delayed = (Binding(names.delayed, name, f"{kind}.{queue}"),) if features.plugin else ()
     return Topology(
         (),
         (BrokerQueue(dead, _KEPT), BrokerQueue(name, arguments)),
@@ -184,6 +194,7 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
             Binding(names.exchange(kind), name, queue),
             # A fixed depth: '#' would also match names that end alike.
             Binding(names.due, name, ".".join(["*"] * LEVELS + [kind, queue])),
+            *delayed,
         ),
     )
 
@@ -198,7 +209,7 @@ def of_queues(names: Names, queues: Iterable[tuple[Kind, str]], features: Featur
 
 def whole(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
     """Everything for a set of App Engine queues."""
-    return shared(names) + of_queues(names, queues, features)
+    return shared(names, features) + of_queues(names, queues, features)
 
 
 def route(names: Names, kind: Kind, queue: str, due_us: int, now_us: int) -> tuple[str, str]:
