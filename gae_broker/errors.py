@@ -36,9 +36,19 @@ the App Engine exception that such code already handles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class Error(Exception):
-    """Base of every task queue error (App Engine: ``taskqueue.Error``)."""
+    """Base of every task queue error (App Engine: ``taskqueue.Error``).
+
+    Attributes:
+        failures: of an add of several tasks, why each that was not enqueued was not, by its position in the call
+            (from 0); empty for every other call. App Engine told by ``Task.was_enqueued`` alone, as is told here too.
+    """
+
+    failures: Mapping[int, Exception] = MappingProxyType({})
 
 
 class UnknownQueueError(Error):

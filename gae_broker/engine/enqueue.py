@@ -30,7 +30,13 @@ from gae_broker.settings import Settings
 _log = logging.getLogger(__name__)
 _US = 1_000_000
 MAX_ETA_US = 30 * 86_400 * _US
-NOT_STORED = (errors.UnknownQueueError, errors.PublishRejectedError)
+NOT_STORED = (
+    errors.UnknownQueueError,
+    errors.PublishRejectedError,
+    errors.PermissionDeniedError,
+    errors.ConfigurationError,
+    errors.InvalidTaskError,
+)
 """Publish failures that leave no copy behind; after any other the copy may be stored."""
 
 

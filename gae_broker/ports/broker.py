@@ -49,9 +49,10 @@ class Publisher(Protocol):
         """Publish a batch and wait until the broker has taken charge of each message.
 
         1. ``None`` at a message's place means it is stored durably: it survives kill -9 of every process here.
-        2. An exception at its place means it is not known to be stored: `UnknownQueueError` (no such queue: not
-           stored), `PublishRejectedError` (refused: not stored), `BrokerUnavailableError`, `BrokerBlockedError`
-           or `ConfirmTimeoutError` (it may be stored). The others of the batch are not affected.
+        2. An exception at its place means it is not known to be stored: `UnknownQueueError` (no such queue),
+           `PublishRejectedError`, `PermissionDeniedError`, `ConfigurationError` or `InvalidTaskError` (of this
+           message alone): not stored; `BrokerUnavailableError`, `BrokerBlockedError` or `ConfirmTimeoutError`: it
+           may be stored. The others of the batch are not affected.
         3. It returns within ``deadline_s`` plus a second, whatever happens to the broker.
         4. Publishing the same copy_id again may store a second copy, or replace the first.
         5. A message is not delivered before its ``due_us``.

@@ -17,6 +17,7 @@ from gae_broker.errors import (
     BadTaskStateError,
     BadTransactionStateError,
     DuplicateTaskNameError,
+    Error,
     InvalidTaskError,
     InvalidTaskNameError,
     TaskAlreadyExistsError,
@@ -27,6 +28,7 @@ from gae_broker.errors import (
 from gae_broker.taskqueue.task import Task
 
 T = TypeVar("T")
+_SHOWN = 20
 _NAME_TAKEN = (TaskAlreadyExistsError, TombstonedTaskError)
 
 
@@ -108,4 +110,23 @@ def settle(queue: str, tasks: Sequence[Task], answers: Sequence[Added]) -> None:
         elif not answer.skipped:
             task._mark_added(answer.name, queue)
     if error is not None:
+        if len(tasks) > 1:
+            _tell(error, answers)
         raise error
+
+
+def _tell(error: Exception, answers: Sequence[Added]) -> None:
+    """Have the error of a call say which of its tasks were not enqueued."""
+    failures = {
+        index: answer.error or error
+        for index, answer in enumerate(answers)
+        if answer.error is not None or answer.skipped
+    }
+    if isinstance(error, Error):
+        error.failures = failures
+    shown = ", ".join(map(str, list(failures)[:_SHOWN]))
+    more = "" if len(failures) <= _SHOWN else f" and {len(failures) - _SHOWN} more"
+    error.add_note(
+        f"{len(failures)} of the call's {len(answers)} tasks were not enqueued, counted from 0: {shown}{more}; why "
+        "each was not is in the error's `failures`",
+    )

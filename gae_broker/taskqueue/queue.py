@@ -97,12 +97,14 @@ class Queue:
     def add(self, task: Task | Iterable[Task] | None, transactional: bool = False) -> Task | list[Task]:
         """Add a task, or up to 100; ``[]`` for what is falsy. See `add_async`.
 
-        Of several tasks some may have been added when this raises; ``Task.was_enqueued`` tells which.
+        Of several tasks some may have been added when this raises; ``Task.was_enqueued`` tells which, and the
+        error's ``failures`` why each other was not.
 
         Raises:
             TaskAlreadyExistsError, TombstonedTaskError: each task was added, now or before; names are taken.
             InvalidQueueModeError, UnknownQueueError, TaskTooLargeError, InvalidEtaError: nothing was added.
             TransientError: it is not known to be added; trying again is safe.
+            PermissionDeniedError, ConfigurationError: the broker refuses this program until somebody changes it.
         """
         if not task:
             return []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,3 +148,66 @@ def test_the_first_grave_error_is_raised_else_the_last_taken_name(kinds):
     for task, kind, number in zip(tasks, kinds, range(len(kinds)), strict=True):
         assert task.was_enqueued == (kind == "ok")
         assert (task.name, task.queue_name) == ((f"n{number}", "q") if kind == "ok" else (None, None))
+
+
+# ---- which tasks of a call were not enqueued
+
+
+def test_the_error_tells_which_tasks_of_a_call_were_not_enqueued_and_why(world):
+    Queue().add(Task(name="taken"))
+    tasks = [Task(name="new"), Task(name="taken"), Task()]
+    with pytest.raises(tq.TaskAlreadyExistsError) as raised:
+        Queue().add(tasks)
+    assert dict(raised.value.failures) == {1: raised.value}
+    assert [task.was_enqueued for task in tasks] == [True, False, True]
+    (note,) = raised.value.__notes__
+    assert note.startswith("1 of the call's 3 tasks were not enqueued, counted from 0: 1;")
+
+
+def test_what_was_skipped_failed_for_the_reason_of_the_call(world):
+    with pytest.raises(tq.InvalidEtaError) as raised:
+        Queue("push").add_async([Task(), Task(eta=datetime(1969, 1, 1, tzinfo=UTC))]).get_result()
+    assert dict(raised.value.failures) == dict.fromkeys([0, 1], raised.value)
+
+
+def test_an_error_of_a_single_task_tells_nothing_more(world):
+    Queue().add(Task(name="taken"))
+    with pytest.raises(tq.TaskAlreadyExistsError) as raised:
+        Queue().add(Task(name="taken"))
+    assert not raised.value.failures
+    assert not hasattr(raised.value, "__notes__")
+
+
+def test_a_long_list_of_failures_is_cut_in_the_text_only():
+    tasks = [Task() for _ in range(30)]
+    error = ClaimPendingError("later")
+    with pytest.raises(ClaimPendingError) as raised:
+        adding.settle("default", tasks, [Added(None, error)] * 30)
+    assert len(raised.value.failures) == 30
+    assert "0, 1, 2, " in raised.value.__notes__[0]
+    assert "19 and 10 more" in raised.value.__notes__[0]
+
+
+# ---- a call that is waited for needs no other thread
+
+
+def test_a_synchronous_add_starts_no_thread(world):
+    before = threading.active_count()
+    Queue("push").add([Task(), Task()])
+    Task().add("push")
+    assert world.stored("push") == 3
+    assert threading.active_count() == before
+    Queue("push").add_async(Task()).get_result()
+    assert threading.active_count() > before
+
+
+def test_whoever_replaces_add_async_replaces_add(world):
+    class Counting(Queue):
+        calls = 0
+
+        def add_async(self, task, transactional=False, rpc=None):
+            type(self).calls += 1
+            return super().add_async(task, transactional, rpc)
+
+    assert Counting("push").add(Task()).was_enqueued
+    assert Counting.calls == 1
