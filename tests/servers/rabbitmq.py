@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from docker.errors import DockerException
@@ -44,6 +45,8 @@ class RabbitMQContainer:
         network: a network in which other containers find it by its hostname.
         config: further lines of ``rabbitmq.conf``.
         environment: further environment variables.
+        contents: of files by their path, copied into it.
+        ports: further ports of it that are to be reached from here; see `port_of`.
     """
 
     def __init__(
@@ -54,11 +57,14 @@ class RabbitMQContainer:
         network: Network | None = None,
         config: str = "",
         environment: dict[str, str] | None = None,
+        contents: Mapping[str, bytes] | None = None,
+        ports: Sequence[int] = (),
     ) -> None:
         self.version = version
         self.hostname = hostname or f"node-{secrets.token_hex(4)}"
         self.port = free_port()
         self.management_port = free_port()
+        self._further_ports = {port: free_port() for port in ports}
         owner = session.current()
         owner.uses_docker()
         testcontainers_config.ryuk_disabled = True  # one more image to have; the session's keeper does its work
@@ -78,7 +84,10 @@ class RabbitMQContainer:
         self._container.ports = {
             str(AMQP_PORT): ("127.0.0.1", self.port),  # type: ignore[dict-item] # passed on to docker-py as it is
             str(MANAGEMENT_PORT): ("127.0.0.1", self.management_port),  # type: ignore[dict-item]
+            **{str(port): ("127.0.0.1", mine) for port, mine in self._further_ports.items()},  # type: ignore[dict-item]
         }
+        for path, content in (contents or {}).items():
+            self._container.with_copy_into_container(content, path)
         # For images that start the server with `su`, which sets limits of its own.
         self._container.with_copy_into_container(f"* - nofile {files}\n".encode(), _LIMITS)
         if config:
@@ -105,6 +114,10 @@ class RabbitMQContainer:
     def id(self) -> str:
         """The container's id."""
         return self._container.get_container_id()
+
+    def port_of(self, port: int) -> int:
+        """The port of this machine behind which one of its further ports is."""
+        return self._further_ports[port]
 
     # ------------------------------------------------------------------------------------------ life and death
 

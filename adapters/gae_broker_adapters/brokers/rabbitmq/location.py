@@ -47,7 +47,7 @@ class Location:
         return f"Location({self})"
 
     def __str__(self) -> str:
-        hosts = ",".join(_address(host, port) for host, port in self.hosts)
+        hosts = ",".join(address(host, port) for host, port in self.hosts)
         return f"{hosts}{'/' if self.virtual_host == '/' else '/' + self.virtual_host}"
 
     def tour(self, start: int, role: str) -> Iterator[tuple[str, pika.ConnectionParameters]]:
@@ -62,7 +62,7 @@ class Location:
             parameters = copy.copy(self.parameters[index])
             name = f"{role}, process {os.getpid()} on {socket.gethostname()}"
             parameters.client_properties = {**(parameters.client_properties or {}), "connection_name": name}
-            yield _address(*self.hosts[index]), parameters
+            yield address(*self.hosts[index]), parameters
 
 
 def parse(url: str, name: str = "gae-broker") -> Location:
@@ -172,5 +172,6 @@ def _context(options: Mapping[str, str], fault: _Fault) -> ssl.SSLContext:
     return context
 
 
-def _address(host: str, port: int) -> str:
+def address(host: str, port: int) -> str:
+    """``host:port`` as URLs write it: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

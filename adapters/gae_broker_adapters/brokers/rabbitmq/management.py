@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from gae_broker.errors import SettingsError
-from gae_broker_adapters.brokers.rabbitmq.location import Location
+from gae_broker_adapters.brokers.rabbitmq.location import Location, address
 
 _PORT, _TLS_PORT = 15672, 15671
 _TIMEOUT_S = 3.0
@@ -40,7 +40,7 @@ class Management:
         first = location.parameters[0]
         tls = first.ssl_options
         if not url:
-            url = f"https://{first.host}:{_TLS_PORT}" if tls else f"http://{first.host}:{_PORT}"
+            url = f"https://{address(first.host, _TLS_PORT)}" if tls else f"http://{address(first.host, _PORT)}"
         try:
             split = urlsplit(url)
             port = split.port or (443 if split.scheme == "https" else 80)
@@ -48,7 +48,7 @@ class Management:
             raise SettingsError(f"management URL: {exc}") from exc
         if split.scheme not in ("http", "https") or not split.hostname:
             raise SettingsError("management URL: expected http(s)://user:password@host:port")
-        self._where = f"{split.scheme}://{split.hostname}:{port}{split.path.rstrip('/')}"
+        self._where = f"{split.scheme}://{address(split.hostname, port)}{split.path.rstrip('/')}"
         self.user = unquote(split.username) if split.username else str(getattr(first.credentials, "username", ""))
         password = unquote(split.password or "") if split.username else str(getattr(first.credentials, "password", ""))
         self._login = base64.b64encode(f"{self.user}:{password}".encode()).decode()

@@ -164,7 +164,7 @@ def abort(connection: SelectConnection) -> None:
     """
     end = getattr(connection, "_terminate_stream", None)
     if callable(end):
-        end(ConnectionAbortedError("writing to it was interrupted"))
+        end(ConnectionAbortedError("given up by this program"))
     else:
         connection.close()
 

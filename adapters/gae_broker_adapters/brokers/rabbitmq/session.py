@@ -20,7 +20,7 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
 from gae_broker.errors import BrokerUnavailableError, Error
-from gae_broker_adapters.brokers.rabbitmq import failures
+from gae_broker_adapters.brokers.rabbitmq import failures, outlet
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 
 _log = logging.getLogger(__name__)
@@ -186,11 +186,24 @@ class Session:
             else:
                 self._opened(result, loop, where)
 
-        workflow = self._connect.create_connection([parameters], on_done=connected, custom_ioloop=loop)
+        begun: list[SelectConnection] = []
+
+        class Connection(self._connect):  # type: ignore[name-defined,misc] # pika has no types
+            """One that can be found while it is being made."""
+
+            def __init__(self, *arguments: object, **options: object) -> None:
+                super().__init__(*arguments, **options)
+                begun.append(self)
+
+        workflow = Connection.create_connection([parameters], on_done=connected, custom_ioloop=loop)
 
         def abort() -> None:
             with contextlib.suppress(Exception):  # it is done, or being aborted, already
                 workflow.abort()
+            for connection in begun:
+                # Or pika would wait for a goodbye from a broker that did not even greet.
+                with contextlib.suppress(Exception):
+                    outlet.abort(connection)
 
         with self._lock:
             self._cancel = lambda: loop.add_callback_threadsafe(abort)
