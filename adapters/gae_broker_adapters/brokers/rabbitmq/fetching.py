@@ -70,6 +70,11 @@ class Fetch:
         channel.add_callback(self._empty, [pika.spec.Basic.GetEmpty])
         channel.basic_get(self.source, self._first)
 
+    def begin_again(self) -> None:
+        """The connection ended, and all that was delivered is back in the queue: be ready for another `start`."""
+        self._taken, self._wanted, self._tag = [], 1, None
+        self._channel = self._hand = None
+
     def fail(self, error: Exception) -> None:
         """End without a batch; all that was delivered is back in the queue."""
         if not self.is_over:
@@ -175,7 +180,9 @@ class Fetch:
         channel.callbacks.remove(channel.channel_number, pika.spec.Basic.GetEmpty, self._empty)
         self._finished(self, channel, self._hand)
 
-    def _channel_closed(self, _channel: Channel, error: Exception) -> None:
+    def _channel_closed(self, channel: Channel, error: Exception) -> None:
+        if not channel.connection.is_open:
+            return  # see `begin_again`
         if getattr(error, "reply_code", 0) == _NOT_FOUND:
             text = f"RabbitMQ has no {self.kind} queue {self.queue!r}: run `gae-broker deploy queue.yaml`"
             self.fail(UnknownQueueError(text))

@@ -97,12 +97,14 @@ class BatchPuller:
         for fetch in waiting:
             self._begin(fetch)
 
-    def _closed(self, error: Exception) -> None:
+    def _closed(self, _error: Exception) -> None:
         self._connection = None
         self._idle.clear()
         self._hands.clear()
-        for fetch in list(self._running):
-            fetch.fail(BrokerUnavailableError(f"RabbitMQ at {self._location} ended the connection: {error}"))
+        running, self._running = self._running, set()
+        for fetch in running:
+            fetch.begin_again()
+            self._waiting.append(fetch)
 
     def _failed(self, error: Error) -> None:
         """Of no use to wait where every host refuses this client until a setting is changed."""
