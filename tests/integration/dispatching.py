@@ -22,6 +22,9 @@ GUARD_S = 30.0
 
 FAST = {"rate_per_s": 10_000.0, "bucket_size": 1000}
 
+CARRIER: dict[str, str] = {}
+"""Settings of another broker and ledger than the embedded ones, for a whole test."""
+
 
 class Watcher:
     """An observer that can be waited on."""
@@ -104,9 +107,9 @@ def ground(
     path: Path | None = None,
     **settings: Any,
 ) -> Iterator[Ground]:
-    """A runtime in memory, or in a file of this directory."""
-    url = "embedded://" if path is None else f"embedded:///{path}/queues.db"
-    made = Settings(url=url, targets=targets or {}, **settings)
+    """A runtime in memory, or in a file of this directory; on `CARRIER` where a test's module sets it."""
+    where = CARRIER or {"url": "embedded://" if path is None else f"embedded:///{path}/queues.db"}
+    made = Settings(**where, targets=targets or {}, **settings)
     file = (
         QueueFile({queue.name: queue for queue in (Queue("default", **FAST), *queues)})
         if "queue_yaml" not in settings

@@ -136,6 +136,8 @@ class Dispatcher:
             await self._cleaning
         lanes = [*self._lanes.values(), *self._leaving]
         await asyncio.gather(*(self._end(lane) for lane in lanes))
+        if lanes:
+            await self._exchange()  # what was in hand is back in its queue: nobody must count it twice
         self._executor.shutdown(wait=False)
 
     # ---------------------------------------------------------------------------------------- once a second
