@@ -23,7 +23,7 @@ from gae_broker.ports import Broker, Clock, Delivery, Fact, Ledger, State
 
 _PAGE = 500
 MOST_HELD = 100_000
-"""Dead letters that are looked at and left alone in one run, some 300 bytes each: their contents are not kept."""
+"""Dead letters that are looked at and left alone in one run, about a kilobyte each: their contents are not kept."""
 _NAMED = 1000
 _AGAIN = "-r"
 _UNFINISHED = {State.CLAIMED, State.LIVE}
@@ -244,7 +244,8 @@ class Redriver:
         return [entry for entry, added in zip(entries, answers, strict=True) if added.error is None]
 
     def _move(self, queue: str, entries: list[_Entry], report: Report) -> list[_Entry]:
-        successions = [Succession(entry[0].message.copy_id, self._again(queue, entry), 0) for entry in entries]
+        again = [replace(self._again(queue, entry), parent=entry[0].message.copy_id) for entry in entries]
+        successions = [Succession(entry[0].message.copy_id, new, 0) for entry, new in zip(entries, again, strict=True)]
         steps, error = self._mover.move(queue, successions)
         for step in steps:
             if step is not Step.MOVED:

@@ -15,6 +15,9 @@ from gae_broker_adapters.brokers.rabbitmq import open_broker
 from tests.integration.rabbitmq_world import QUEUES, found, message, publish, queues, status, world
 from tests.servers.rabbitmq import RabbitMQContainer
 
+newest = pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+"""What does not depend on the version is tested on one."""
+
 
 @pytest.fixture(scope="module")
 def place(rabbitmq):
@@ -58,6 +61,7 @@ def test_a_healthy_broker_has_no_fault_and_a_line_for_each_thing(broker, needs):
     assert "may add tasks, dispatch and lease, deploy" in found(checks, "broker permissions")[0][1]
 
 
+@newest
 def test_checking_leaves_nothing_behind_and_takes_nothing(place, broker, needs):
     push, pull = (queue.name for queue in needs.queues)
     publish(broker, message(Kind.PUSH, push), message(Kind.PULL, pull))
@@ -79,6 +83,7 @@ def test_checking_leaves_nothing_behind_and_takes_nothing(place, broker, needs):
     broker.ack([taken])
 
 
+@newest
 def test_queues_that_were_never_deployed_fail_by_name(broker):
     push, pull = queues()
     ((state, text),) = found(broker.check(Needs([push, pull])), "broker topology")
@@ -120,6 +125,7 @@ def test_policies_that_override_us_are_found(place, broker):
     eventually(lambda: not missing(), "every policy")
 
 
+@newest
 def test_dead_letters_and_orphans_are_warnings_with_what_to_do(place, broker, needs):
     push = needs.queues[0].name
     assert status(broker, "orphans", needs) == "ok"
@@ -153,6 +159,7 @@ def test_a_user_is_measured_by_its_role(place, needs):
     assert permitted(nobody)[0] == "failed"
 
 
+@newest
 def test_without_the_management_api_one_warning_says_what_was_not_checked(place, broker, needs):
     assert not found(broker.check(needs), "broker management")
     checks = place.broker(management="http://127.0.0.1:1").check(needs)
@@ -164,6 +171,7 @@ def test_without_the_management_api_one_warning_says_what_was_not_checked(place,
     assert not found(checks, "broker policies")
 
 
+@newest
 def test_a_user_who_may_not_use_the_management_api_is_told_so(place, needs):
     user = place.user(".*", ".*", ".*")
     address = place.management.url.partition("@")[2]
@@ -180,7 +188,7 @@ def test_the_longest_deadline_is_held_against_the_consumer_timeout(broker, needs
         assert (state, "25 h" in text) == ("ok", True)
 
 
-@pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+@newest
 def test_an_alarm_fails_and_does_not_hold_the_check_up(rabbitmq):
     if rabbitmq.management is None:
         pytest.skip("no Docker")

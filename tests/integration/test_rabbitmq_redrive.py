@@ -21,6 +21,9 @@ from gae_broker.settings import Settings
 from gae_broker.testing.contracts.broker_bench import eventually
 from tests.integration.rabbitmq_world import message, publish, received, world
 
+newest = pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+"""What does not depend on the version is tested on one."""
+
 ROOT = Path(__file__).parents[2]
 EVERY = Selection()
 
@@ -83,6 +86,7 @@ def test_looking_takes_nothing_however_often(runtime):
     wait_for_dead(runtime, 5)
 
 
+@newest
 def test_what_is_meant_is_put_back_and_the_rest_stays(runtime):
     names = bury(runtime, 1200)
     report = runtime.redriver.redrive("mail", Selection(status=410))
@@ -106,7 +110,7 @@ def test_headers_that_rabbitmq_added_do_not_travel_on(place, runtime):
     assert decode(delivery.message).name == "lost"
 
 
-@pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+@newest
 def test_a_redrive_that_is_killed_loses_nothing(place, runtime, tmp_path):
     names = bury(runtime, 3000)
     command = [sys.executable, "-m", "gae_broker", "tasks", "redrive", "mail", "--all"]
@@ -136,6 +140,7 @@ def test_a_redrive_that_is_killed_loses_nothing(place, runtime, tmp_path):
     assert set(queued(runtime, there)) == set(names)
 
 
+@newest
 def test_a_message_that_is_not_ours_stays_and_is_told(runtime):
     publish(runtime.broker, message(Kind.DEAD, "mail", key="strange"))
     wait_for_dead(runtime, 1)

@@ -27,6 +27,9 @@ from tests.integration.rabbitmq_world import (
 )
 from tests.servers.rabbitmq import RabbitMQContainer
 
+newest = pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+"""What does not depend on the version is tested on one."""
+
 
 @pytest.fixture
 def place(rabbitmq):
@@ -57,6 +60,7 @@ def test_verifying_names_what_is_missing_and_makes_nothing(place):
         verifying.declare([*QUEUES, Queue("other")])
 
 
+@newest
 def test_what_another_deleted_is_made_again_and_all_is_as_before(place):
     broker = place.broker()
     broker.declare(QUEUES)
@@ -73,6 +77,7 @@ def test_what_another_deleted_is_made_again_and_all_is_as_before(place):
     received(broker, "mail", 1)
 
 
+@newest
 def test_a_start_that_was_cut_short_is_completed_by_the_next(place):
     """The last exchange is declared when all else is there: without it nothing is taken for complete."""
     broker = place.broker()
@@ -87,6 +92,7 @@ def test_a_start_that_was_cut_short_is_completed_by_the_next(place):
     pulled(broker, "inbox")
 
 
+@newest
 def test_queues_of_an_older_server_are_no_reason_not_to_start(place):
     """A server upgraded from 3.10 has queues without the arguments that it knows now."""
     broker = place.broker()
@@ -148,6 +154,7 @@ def test_the_plan_shows_bindings_that_are_gone_and_queues_that_are_wanted_no_mor
     publish(broker, message(Kind.PULL, "older"))
 
 
+@newest
 def test_without_the_management_api_the_plan_says_what_it_did_not_see(place):
     plan = place.broker(management="http://127.0.0.1:1").plan(QUEUES)
     assert plan.changes
@@ -156,6 +163,7 @@ def test_without_the_management_api_the_plan_says_what_it_did_not_see(place):
     assert "GAE_BROKER_MANAGEMENT" in unseen
 
 
+@newest
 def test_a_queue_that_a_dispatcher_serves_is_not_removed(place):
     broker = place.broker()
     broker.declare(QUEUES)
@@ -188,13 +196,14 @@ def test_a_user_who_may_not_declare_is_told_the_object_and_what_to_do(common):
         limited.declare([Queue("new")])
 
 
-def test_a_user_without_any_permission_is_told_so(common, rabbitmq):
-    if rabbitmq.version != "4.3":
-        pytest.skip("older servers show everything to everybody")
+@newest
+def test_a_user_without_any_permission_is_told_so(common):
+    """Older servers show everything to everybody."""
     with pytest.raises(PermissionDeniedError, match=r"docs/how-to/permissions.md"):
         common.verifying(common.user("^$", "^$", "^$")).declare(QUEUES)
 
 
+@newest
 def test_a_wrong_password_and_a_wrong_virtual_host_are_settings(common):
     stranger = common.user(".*", ".*", ".*")
     common.management.call("PUT", f"users/{stranger}", {"password": "changed", "tags": ""})
@@ -242,6 +251,7 @@ def test_a_worker_dispatches_leases_adds_and_buries_and_deploys_nothing(common):
         common.broker(common.user_in(Role.WORKER)).declare(queues())
 
 
+@newest
 def test_an_administrator_deploys_redrives_and_removes(common):
     push, _ = declared = queues()
     administrator = common.broker(common.user_in(Role.ADMINISTRATOR))
@@ -258,7 +268,7 @@ def test_the_permissions_page_names_what_each_role_gets(role):
     assert f"'{configure}' '{write}' '{read}'" in page
 
 
-@pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+@newest
 def test_definitions_are_imported_by_rabbitmqctl_into_a_fresh_node(rabbitmq):
     if rabbitmq.management is None:
         pytest.skip("no Docker")

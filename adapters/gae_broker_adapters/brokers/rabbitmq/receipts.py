@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import pika
@@ -22,6 +22,7 @@ from gae_broker_adapters.brokers.rabbitmq import envelope, versions
 from gae_broker_adapters.brokers.rabbitmq.inlet import Content, Inlet
 
 Method: TypeAlias = pika.spec.Basic.Deliver | pika.spec.Basic.GetOk
+_NOTHING = Message("", Kind.DEAD, "", "", 0, "", b"")
 _FORGIVING = (4, 3)
 """From this version on a returned message is not counted as one whose worker ended."""
 
@@ -43,7 +44,10 @@ class Hand:
     """
 
     def __init__(self, kind: Kind, queue: str, channel: Channel) -> None:
-        self.counts_returns = _version(channel) < _FORGIVING
+        # Nobody runs a dead letter, so that its returns are counted does not matter; and whoever looks for some of
+        # them may hold all of them, for which their contents need not be kept here too.
+        self._is_for_looking = kind is Kind.DEAD
+        self.counts_returns = not self._is_for_looking and _version(channel) < _FORGIVING
         self._kind = kind
         self._queue = queue
         self._channel = channel
@@ -80,7 +84,8 @@ class Hand:
         """Take what was delivered."""
         taken = [self._delivery(*content) for content in contents]
         if taken:
-            self._held.update(zip((content[0] for content in contents), taken, strict=True))
+            kept = [_without_message(one) for one in taken] if self._is_for_looking else taken
+            self._held.update(zip((content[0] for content in contents), kept, strict=True))
             self._last_tag = contents[-1][0]
             self.since_mark += len(taken)
         return taken
@@ -140,6 +145,10 @@ class Hand:
             key = properties.message_id or f"foreign-{tag}"
             message = Message(key, self._kind, self._queue, key, 0, str(exc), body)
         return Delivery(message, envelope.delivery_count(properties), Receipt(self, tag))
+
+
+def _without_message(delivery: Delivery) -> Delivery:
+    return replace(delivery, message=_NOTHING)
 
 
 def tag_of(delivery: Delivery) -> int:

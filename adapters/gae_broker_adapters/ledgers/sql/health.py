@@ -48,7 +48,7 @@ def _clock(connections: Connections, clock: Clock) -> list[Check]:
     if server_us is None:
         return []
     apart_us = max(before_us - server_us, server_us - after_us, 0)
-    text = f"its clock and ours are {apart_us / _US:.3g} s apart"
+    text = f"its clock and ours are {apart_us / _US:.1f} s apart"
     if apart_us <= _CLOSE_US:
         return [Check("ledger clock", CheckStatus.OK, text)]
     return [Check("ledger clock", CheckStatus.WARNING, f"{text}: tasks come early or late; synchronise both by NTP")]
