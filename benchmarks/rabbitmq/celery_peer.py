@@ -1,4 +1,4 @@
-"""Celery, in a process of its own: ``python -m benchmarks.rabbitmq.celery_peer VERB URL QUEUE COUNT POOL``.
+"""Celery, in a process of its own: ``python -m benchmarks.rabbitmq.celery_peer VERB URL QUEUE COUNT POOL QUEUE_TYPE``.
 
 It acks late, as an at-least-once queue must, and keeps no results. Mingling, gossip, remote control and events are
 off: they would only cost it.
@@ -19,24 +19,24 @@ from benchmarks.stores import PAYLOAD
 _DELAY_S = 86_400
 
 
-def add(url: str, queue: str, count: int = 1, *, delayed: bool = False) -> None:
+def add(url: str, queue: str, count: int = 1, *, delayed: bool = False, queue_type: str = "quorum") -> None:
     """Add no-op tasks, without confirms; ``delayed``: due in a day."""
-    _run("delay" if delayed else "add", url, queue, count, "solo").check_returncode()
+    _run(_command("delay" if delayed else "add", url, queue, count, queue_type=queue_type)).check_returncode()
 
 
 def drain(url: str, queue: str, count: int, pool: str) -> float:
     """Run so many tasks with a worker; tasks per second, first to last."""
-    ran = _run("drain", url, queue, count, pool)
+    ran = _run(_command("drain", url, queue, count, pool))
     if ran.returncode or not ran.stdout.strip():
         raise RuntimeError(f"Celery's worker failed: {ran.stderr[-2000:]}")
     return float(ran.stdout.split()[-1])
 
 
 @contextmanager
-def worker(url: str, queue: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(url: str, queue: str, queue_type: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that runs until the end of the block."""
     process = subprocess.Popen(
-        _command("hold", url, queue, 0, "solo"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        _command("hold", url, queue, 0, queue_type=queue_type), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         yield process
@@ -45,34 +45,33 @@ def worker(url: str, queue: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _command(verb: str, url: str, queue: str, count: int, pool: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.rabbitmq.celery_peer", verb, url, queue, str(count), pool]
+def _command(verb: str, url: str, queue: str, count: int, pool: str = "solo", queue_type: str = "quorum") -> list[str]:
+    return [sys.executable, "-m", "benchmarks.rabbitmq.celery_peer", verb, url, queue, str(count), pool, queue_type]
 
 
-def _run(verb: str, url: str, queue: str, count: int, pool: str) -> subprocess.CompletedProcess[str]:
-    command = _command(verb, url, queue, count, pool)
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
 
 
-def _main(verb: str, url: str, queue: str, count: int, pool: str) -> None:
+def _main(verb: str, url: str, queue: str, count: int, pool: str, queue_type: str) -> None:
     from celery import Celery  # noqa: PLC0415 - only in the process that is Celery's
     from celery.worker.consumer.delayed_delivery import DelayedDelivery  # noqa: PLC0415
     from kombu import Exchange, Queue  # noqa: PLC0415
 
-    # Native delayed delivery exists on quorum queues only; the worker that holds delayed tasks in memory is the one
-    # on a classic queue, Celery's default.
-    arguments = {"x-queue-type": "classic" if verb in {"hold", "delay"} else "quorum"}
-    # Its 28 queues and as many exchanges are of no use to tasks without a delay.
+    # With a quorum queue Celery would make native delayed delivery's 28 queues and as many exchanges, which tasks
+    # without a delay have no use for; with a classic one, its default, a delayed task waits in the worker.
     DelayedDelivery.include_if = lambda *_: False
     app = Celery("bench", broker=url)
     app.conf.update(
-        task_queues=[Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments)],
+        task_queues=[Queue(queue, Exchange(queue), routing_key=queue, queue_arguments={"x-queue-type": queue_type})],
         task_default_queue=queue,
         task_default_exchange=queue,
         task_default_routing_key=queue,
         task_ignore_result=True,
         task_acks_late=True,
-        worker_prefetch_multiplier=100,
+        # On RabbitMQ 4.3 a running consumer's prefetch cannot be raised, as Celery does for each delayed task that it
+        # holds: with a limit it would stop at so many, and let all other tasks wait behind them.
+        worker_prefetch_multiplier=0 if verb == "hold" else 100,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
@@ -105,4 +104,4 @@ def _main(verb: str, url: str, queue: str, count: int, pool: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    _main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5], sys.argv[6])

@@ -19,7 +19,7 @@ _DELAY_S = 86_400
 def memory() -> Iterator[Figure]:
     """The dispatcher's before and after a million delayed adds; Celery's worker with fewer, by its growth a task."""
     grown, begun_mb = _celery()
-    peer = f"Celery's worker with {_CELERY:,} (classic queue, its default): {begun_mb:.0f} MB + {grown:.0f} MB"
+    peer = f"Celery's worker with {_CELERY:,} (classic queue, no prefetch limit): {begun_mb:.0f} MB + {grown:.0f} MB"
     before, after = _ours()
     name = f"RabbitMQ: dispatcher's growth with {_MANY:,} delayed tasks"
     yield Figure(name, after - before, "MB", f"<= {_FLAT_MB:g}", after - before <= _FLAT_MB, peer)
@@ -52,10 +52,10 @@ def _add(count: int, delay_s: int) -> None:
 
 def _celery() -> tuple[float, float]:
     """How many MB a worker grew by, and had before."""
-    with servers.virtual_host(queue_type="classic") as url, celery_peer.worker(url, "celery") as worker:
-        celery_peer.add(url, "celery")  # the queue is there, and the worker at work
+    with servers.virtual_host(queue_type="classic") as url, celery_peer.worker(url, "celery", "classic") as worker:
+        celery_peer.add(url, "celery", queue_type="classic")  # the queue is there, and the worker at work
         before = processes.settled_mb(worker.pid)
-        celery_peer.add(url, "celery", _CELERY, delayed=True)
+        celery_peer.add(url, "celery", _CELERY, delayed=True, queue_type="classic")
         while servers.ready(url, "celery"):
             time.sleep(0.5)
         return processes.settled_mb(worker.pid) - before, before
