@@ -21,7 +21,7 @@ from gae_broker.errors import (
     StorageError,
     TransientError,
 )
-from gae_broker.ports import CheckStatus, Sink
+from gae_broker.ports import CheckStatus, Needs, Sink
 from gae_broker.testing.contracts.broker_bench import RealClock, eventually
 from gae_broker_adapters.brokers.embedded import open_broker
 
@@ -154,7 +154,7 @@ def test_a_file_removed_while_open_takes_no_more_messages(path, opened) -> None:
     assert isinstance(outcome, StorageError)
     assert str(path) in str(outcome)
     assert not path.exists()
-    assert [check.status for check in opened.check()][:1] == [CheckStatus.FAILED]
+    assert [check.status for check in opened.check(Needs())][:1] == [CheckStatus.FAILED]
     path.with_suffix(".away").rename(path)
     assert_works(opened)
 
