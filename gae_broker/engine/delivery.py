@@ -34,7 +34,7 @@ from gae_broker.engine.succession import Mover, Step, Succession
 from gae_broker.errors import Error, StorageError
 from gae_broker.ports import Control, Delivery, Fact, State
 
-__all__ = ["Attempt", "Deliverer", "Hands", "HttpRequest", "Outcome", "Settled"]
+__all__ = ["Attempt", "Deliverer", "Hands", "HttpRequest", "Outcome", "Settled", "needs_ack_only"]
 
 _US = 1_000_000
 
@@ -249,6 +249,11 @@ def _read(delivery: Delivery) -> Copy | None:
         return decode(delivery.message)
     except StorageError:
         return None
+
+
+def needs_ack_only(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether settling this attempt asks nothing of the ledger and publishes nothing."""
+    return outcome.success and not attempt.has_row and not attempt.copy.content.named
 
 
 def _plan(attempt: Attempt, conclusion: Conclusion) -> _Plan:

@@ -84,7 +84,13 @@ class Puller(Protocol):
 
 
 class Subscription(Protocol):
-    """One consumer of one push queue."""
+    """One consumer of one push queue.
+
+    Attributes:
+        ack_waits: whether `ack` waits for the broker or its storage; where it does not, a loop may call it.
+    """
+
+    ack_waits: bool
 
     def demand(self, count: int) -> None:
         """Be ready for ``count`` deliveries from now on, in place of what was asked before.

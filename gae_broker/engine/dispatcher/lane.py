@@ -87,7 +87,12 @@ class Lane:
         broker = self._around.runtime.broker
         self._subscription = await self.off_loop(partial(broker.subscribe, self.queue.name, sink))
         self._deliverer = Deliverer(self._around.runtime, self._subscription)
-        self._settler = Settler(self, self._deliverer, self._subscription)
+        self._settler = Settler(
+            self,
+            self._deliverer,
+            self._subscription,
+            ack_waits=self._subscription.ack_waits,
+        )
         self.refresh()
 
     def leave(self) -> None:

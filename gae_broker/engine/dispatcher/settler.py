@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.queue import Queue
-from gae_broker.engine.delivery import Attempt, Deliverer, Hands, Settled
+from gae_broker.engine.delivery import Attempt, Deliverer, Hands, Settled, needs_ack_only
 from gae_broker.errors import Error
 from gae_broker.ports import Delivery
 
@@ -52,12 +52,20 @@ class Settler:
 
     While a batch is under way the next one gathers, so batches grow with the load. What fails is tried again, with
     growing pauses, for as long as the process lives: that keeps a finished task from running again.
+
+    Args:
+        desk: whoever it works for.
+        deliverer: settles.
+        hands: restores.
+        ack_waits: as `Subscription.ack_waits`. A batch that needs nothing but acks which do not wait is settled on the
+            loop: of a fast queue the way through another thread would take longer than all the rest.
     """
 
-    def __init__(self, desk: Desk, deliverer: Deliverer, hands: Hands) -> None:
+    def __init__(self, desk: Desk, deliverer: Deliverer, hands: Hands, *, ack_waits: bool) -> None:
         self._desk = desk
         self._deliverer = deliverer
         self._hands = hands
+        self._ack_waits = ack_waits
         self._ended: list[tuple[Attempt, Outcome]] = []
         self._recorded: list[Settled] = []
         self._undone: list[Delivery] = []
@@ -117,7 +125,10 @@ class Settler:
             return None
         queue = self._desk.queue
         try:
-            results = await self._desk.off_loop(lambda: self._deliverer.settle(queue, batch))
+            if not self._ack_waits and all(needs_ack_only(*ended) for ended in batch):
+                results = self._deliverer.settle(queue, batch)
+            else:
+                results = await self._desk.off_loop(lambda: self._deliverer.settle(queue, batch))
         except Exception as exc:  # noqa: BLE001 - whatever it is, these attempts were made and must not be forgotten
             self._ended.extend(batch)
             return exc

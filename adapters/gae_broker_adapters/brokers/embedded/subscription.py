@@ -18,6 +18,7 @@ class EmbeddedSubscription:
     """`gae_broker.ports.Subscription`; the pump's thread feeds it.
 
     Attributes:
+        ack_waits: as `Subscription.ack_waits`.
         token: by which the owners table names it.
         is_active: whether it owns its queue, as far as the pump knows.
         next_due_us: when the first waiting message was due when the pump last looked; ``None``: none waited.
@@ -35,6 +36,7 @@ class EmbeddedSubscription:
     ) -> None:
         self.queue_id = queue_id
         self.queue = queue
+        self.ack_waits = True
         self.token = secrets.randbits(_TOKEN_BITS)
         self.is_active = False
         self.next_due_us: int | None = None

@@ -102,6 +102,7 @@ class _Handle:
         self._consumer = consumer
         self._subscription = subscription
         self._run = consumer.session.run
+        self.ack_waits = False
 
     def demand(self, count: int) -> None:
         """As `Subscription.demand`."""
