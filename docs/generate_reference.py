@@ -107,7 +107,8 @@ def _section(path: tuple[str, ...], command: click.Command, common: set[str | No
         lines += [f"| `{name}` | {text} |" for name, (_, text) in command.lazy.items()]
         own = [item for item in command.params if isinstance(item, click.Option) and item.name not in common]
     else:
-        ctx = click.Context(command, info_name=path[-1])
+        # A command remembers the names of its help option from the first context that asks.
+        ctx = click.Context(command, info_name=path[-1], help_option_names=CONTEXT["help_option_names"])
         usage = " ".join((" ".join(path), *command.collect_usage_pieces(ctx)))
         lines += ["", "```sh", usage, "```"]
         own = [item for item in command.params if isinstance(item, click.Option) and item.name not in common]

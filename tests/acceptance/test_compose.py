@@ -88,13 +88,13 @@ class Stack:
         self._docker = docker
         self._environment = {
             **os.environ,
-            "GAE_BROKER_SAMPLE_IMAGE": self.image,
-            "GAE_BROKER_PORT": str(self.port),
-            "GAE_BROKER_AMQP_PORT": str(free_port()),
-            "GAE_BROKER_MANAGEMENT_PORT": str(free_port()),
-            "GAE_BROKER_NOFILE": str(open_files()),
-            "GAE_BROKER_BUILD_PIP": str(pip),
-            "GAE_BROKER_BUILD_CA": str(CERTIFICATES if CERTIFICATES.exists() else "/dev/null"),
+            "DEV_IMAGE": self.image,
+            "DEV_PORT": str(self.port),
+            "DEV_AMQP_PORT": str(free_port()),
+            "DEV_MANAGEMENT_PORT": str(free_port()),
+            "DEV_NOFILE": str(open_files()),
+            "DEV_BUILD_PIP": str(pip),
+            "DEV_BUILD_CA": str(CERTIFICATES if CERTIFICATES.exists() else "/dev/null"),
         }
         session.current().ends_label(f"com.docker.compose.project={self.project}")
 
