@@ -8,7 +8,7 @@ the head of the queue is always the next to expire. Names carry the version, bec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gae_broker.domain.task import Kind
@@ -16,6 +16,8 @@ from gae_broker_adapters.brokers.rabbitmq import versions
 
 UNIT_US = 100_000
 RADIX = 16
+_BITS = 4
+"""Of a digit, which is a hexadecimal one: ``RADIX`` is ``2**_BITS``."""
 LEVELS = 7
 """16**7 units are 310 days; a task's eta is at most 30 days ahead, and a retry or a lease less."""
 MAX_UNITS = RADIX**LEVELS - 1
@@ -217,15 +219,9 @@ def route(names: Names, kind: Kind, queue: str, due_us: int, now_us: int) -> tup
     units = -((now_us - due_us) // UNIT_US)
     if kind is Kind.DEAD or units <= 0:
         return names.exchange(kind), queue
-    digits = list(_digits(min(units, MAX_UNITS)))
-    highest = next(level for level, digit in zip(reversed(range(LEVELS)), digits, strict=True) if digit)
-    return names.level(highest), ".".join([*(f"{digit:x}" for digit in digits), kind, queue])
-
-
-def _digits(units: int) -> Iterator[int]:
-    """The digits of a wait, the highest level first."""
-    for level in reversed(range(LEVELS)):
-        yield units // RADIX**level % RADIX
+    units = min(units, MAX_UNITS)
+    highest = (units.bit_length() - 1) // _BITS
+    return names.level(highest), f"{'.'.join(f'{units:0{LEVELS}x}')}.{kind}.{queue}"
 
 
 def _pattern(level: int, digit: int) -> str:
