@@ -25,6 +25,7 @@ class Reader(Inlet):
 
     def __init__(self):
         self._takers = {}
+        self._confirm_takers = {}
         self._rest = b""
         self.bytes_received = self.frames_received = 0
         self.taken = []
@@ -135,6 +136,44 @@ def test_frames_of_several_channels_in_between_are_pikas():
     assert reader.log == ["METHOD", "METHOD", "Header", "Body"]
     reader._on_data_available(b"".join(delivery(2)))
     assert reader.log[4:] == [1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1 << 62), st.booleans(), st.booleans()), max_size=8),
+    st.lists(st.integers(1, 60), max_size=12),
+)
+def test_confirms_are_read_as_pika_reads_them_however_the_bytes_arrive(confirms, cuts):
+    data = b"".join(
+        frame.Method(3, (spec.Basic.Nack if refused else spec.Basic.Ack)(tag, multiple)).marshal()
+        for tag, multiple, refused in confirms
+    )
+    reader, found = Reader(), []
+    reader.take_confirms(3, lambda *confirm: found.append(confirm))
+    for start, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
+        reader._on_data_available(data[start:end])
+    assert found == confirms
+    assert reader.log == []
+    assert reader.bytes_received == len(data)
+    reader.take_confirms(3, None)
+    reader._on_data_available(data)
+    assert reader.log == ["METHOD"] * len(confirms)
+
+
+def test_what_is_returned_keeps_its_place_among_confirms():
+    reader = Reader()
+    reader.take_confirms(5, lambda tag, _multiple, _refused: reader.log.append(tag))
+    one, two = (frame.Method(5, spec.Basic.Ack(tag)).marshal() for tag in (1, 2))
+    returned = frame.Method(5, spec.Basic.Return(312, "NO_ROUTE", "exchange", "key")).marshal()
+    other = frame.Method(6, spec.Basic.Ack(7)).marshal()
+    reader._on_data_available(one + returned + two + other)
+    assert reader.log == [1, "METHOD", 2, "METHOD"]
+
+
+def test_a_broken_confirm_ends_the_connection_as_with_pika():
+    reader = Reader()
+    reader.take_confirms(5, lambda *_: None)
+    with pytest.raises(pika.exceptions.InvalidFrameError):
+        reader._on_data_available(frame.Method(5, spec.Basic.Ack(1)).marshal()[:-1] + b"\0")
 
 
 def test_a_broken_frame_ends_the_connection_as_with_pika():

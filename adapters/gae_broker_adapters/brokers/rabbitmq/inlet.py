@@ -1,12 +1,12 @@
-"""A connection that reads deliveries itself: pika spends more on one than all the rest of a dispatcher does.
+"""A connection that reads deliveries and confirms itself: pika spends more on one than all the rest of a dispatcher.
 
 pika makes three frame objects of a delivery, decodes every header (of a delayed message each hop's ``x-death`` too)
 and copies what is left of its buffer after each frame. Here the deliveries of one read become one list, and only the
 headers that are ours are decoded. It also hands out deliveries that are under way when a consumer is cancelled, which
 pika rejects: on every RabbitMQ a reject counts as a crash.
 
-This is the one module that stands on pika's private names, listed in `PRIVATE`. A pika without them is used as it
-comes: slower, otherwise alike.
+This module and `outlet` are those that stand on pika's private names, here listed in `PRIVATE`. A pika without them is
+used as it comes: slower, otherwise alike.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pika.adapters.select_connection import SelectConnection
 Content: TypeAlias = tuple[int, pika.BasicProperties, bytes]
 """A delivery's tag, its properties as far as they are ours, and its body."""
 Taker = Callable[[list[Content]], None]
+ConfirmTaker = Callable[[int, bool, bool], None]
+"""Called with a confirm's tag, whether it is for all before it too, and whether it is a refusal."""
 
 PRIVATE: Mapping[str, tuple[str, ...]] = {
     "_on_data_available": ("self", "data_in"),
@@ -57,6 +59,7 @@ _FIXED = {
 _NUMBERS = {ord("I"): struct.Struct(">i").unpack_from, **dict.fromkeys(b"lL", struct.Struct(">q").unpack_from)}
 _SIZED = frozenset(b"AFx")
 _ACK, _NACK = 60 << 16 | 80, 60 << 16 | 120
+_CONFIRM_SIZE = 21
 _PACK_SETTLE = struct.Struct(">BHIIQBB").pack
 
 
@@ -65,6 +68,7 @@ class Inlet(SelectConnection):  # type: ignore[misc] # pika is untyped
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever pika's own takes
         self._takers: dict[int, Taker] = {}
+        self._confirm_takers: dict[int, ConfirmTaker] = {}
         self._rest = b""
         super().__init__(*args, **kwargs)
 
@@ -74,6 +78,13 @@ class Inlet(SelectConnection):  # type: ignore[misc] # pika is untyped
             self._takers.pop(channel, None)
         else:
             self._takers[channel] = taker
+
+    def take_confirms(self, channel: int, taker: ConfirmTaker | None) -> None:
+        """Give a channel's confirms to ``taker`` from now on, or (``None``) to pika, which takes longer over one."""
+        if taker is None:
+            self._confirm_takers.pop(channel, None)
+        else:
+            self._confirm_takers[channel] = taker
 
     def read_much(self) -> None:
         """Read more at a time, where this pika lets itself be told."""
@@ -106,6 +117,9 @@ class Inlet(SelectConnection):  # type: ignore[misc] # pika is untyped
                     batches.setdefault(channel, []).append(content)
                     at = following
                     continue
+            if kind == _METHOD and channel in self._confirm_takers and end <= size and self._take_confirm(data, at):
+                at = end
+                continue
             consumed, value = frame.decode_frame(data[at:end])
             if value is None:
                 break
@@ -118,6 +132,17 @@ class Inlet(SelectConnection):  # type: ignore[misc] # pika is untyped
                 return
         self._hand_out(batches)
         self._rest = data[at:]
+
+    def _take_confirm(self, data: bytes, at: int) -> bool:
+        """Hand out the confirm whose frame begins at ``at``; whether it is one."""
+        (method,) = _LONG(data, at + _HEAD)
+        if method not in (_ACK, _NACK) or data[at + _CONFIRM_SIZE - 1] != _END:
+            return False
+        (tag,) = _TAG(data, at + _HEAD + 4)
+        self.frames_received += 1
+        _, channel, _ = _FRAME(data, at)
+        self._confirm_takers[channel](tag, bool(data[at + _HEAD + 12] & 1), method == _NACK)
+        return True
 
     def _hand_out(self, batches: Mapping[int, list[Content]]) -> None:
         for channel, contents in batches.items():

@@ -1,4 +1,4 @@
-"""The way of encoded messages onto the wire, and the one place that uses what pika does not document.
+"""The way of encoded messages onto the wire, past what pika documents.
 
 pika encodes in the thread of its connection, checks every argument again, and writes each of a message's frames by a
 system call of its own, a turn of its loop later. `FrameOutlet` takes frames that were encoded in the caller's thread

@@ -20,6 +20,7 @@ from gae_broker.domain.message import Message
 from gae_broker.errors import BrokerBlockedError, BrokerUnavailableError, ConfirmTimeoutError, Error, SettingsError
 from gae_broker_adapters.brokers.rabbitmq import batches, failures, refusals
 from gae_broker_adapters.brokers.rabbitmq.batches import Batch, Part, Route
+from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.outlet import Outlet, abort, new_gate, open_outlet
 from gae_broker_adapters.brokers.rabbitmq.session import Listener, Session
@@ -48,7 +49,8 @@ class ConfirmedPublisher:
         self._gate = new_gate()
         self._blocked = ""
         self._ended = False
-        self.session = Session(location, Listener(self._opened, self._closed, self._block, self._failed), _NAME)
+        listener = Listener(self._opened, self._closed, self._block, self._failed)
+        self.session = Session(location, listener, _NAME, connection_class())
 
     def publish(self, messages: Sequence[Message], deadline_s: float) -> list[Exception | None]:
         """As `Publisher.publish`.
@@ -148,6 +150,8 @@ class ConfirmedPublisher:
     def _channel_open(self, channel: Channel) -> None:
         channel.add_on_return_callback(self._on_return)
         channel.add_on_close_callback(self._channel_closed)
+        if isinstance(channel.connection, Inlet):
+            channel.connection.take_confirms(channel.channel_number, self._confirmed)
         channel.confirm_delivery(self._on_confirm, callback=lambda _: self._ready(channel))
 
     def _ready(self, channel: Channel) -> None:
@@ -238,7 +242,9 @@ class ConfirmedPublisher:
 
     def _on_confirm(self, frame: Method) -> None:
         method = frame.method
-        refused = isinstance(method, pika.spec.Basic.Nack)
+        self._confirmed(method.delivery_tag, method.multiple, isinstance(method, pika.spec.Basic.Nack))
+
+    def _confirmed(self, tag: int, multiple: bool, refused: bool) -> None:
         with self._gate:
-            tags = self._unconfirmed.tags(method.delivery_tag, multiple=method.multiple)
+            tags = self._unconfirmed.tags(tag, multiple=multiple)
         self._unconfirmed.confirm(tags, refused=refused)
