@@ -91,7 +91,7 @@ def test_definitions_name_what_rabbitmq_needs_and_no_password(cli, home):
     newer = {name for one in made["queues"] for name in one["arguments"]}
     assert cli("topology", "export", "-o", "d.json", "--rabbitmq-version", "3.10", env=env).code == 0
     older = {name for one in json.loads((home / "d.json").read_text())["queues"] for name in one["arguments"]}
-    assert newer - older == {"x-consumer-timeout"}
+    assert newer - older == {"x-consumer-timeout", "x-consumer-disconnected-timeout"}
 
 
 def test_an_embedded_broker_has_no_topology(cli):

@@ -1,8 +1,13 @@
-"""A subscription's claim to own its queue: an exclusive queue that there can be only one of.
+"""A subscription's claim to own its queue: whoever holds the token does, and there is one receiver of tokens.
 
-It ends with its connection, so that another dispatcher's claim is granted as soon as the broker knows that the owner
-is gone. The owner consumes from it, for one reason: RabbitMQ then tells when the queue is deleted, by an operator or
-because cluster nodes lost each other.
+Each push queue has a quorum queue beside it with a single active consumer and a token in it, a message without content.
+All subscriptions consume from it; the broker gives the token to one of them, and to the next when that one's channel,
+connection or node is gone. (An exclusive queue would be simpler. But since 4.2 RabbitMQ keeps those of a node that is
+down, locked, until the node is back: rabbitmq-server #14573.)
+
+Tokens are not counted: the queue has one receiver, and keeps one token at most that nobody holds. So whoever waits may
+offer another one from time to time, which mends a queue that was purged; and an owner may replace its own, long before
+the broker takes it for forgotten.
 """
 
 from __future__ import annotations
@@ -11,24 +16,30 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 
+import pika
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
+
+from gae_broker_adapters.brokers.rabbitmq.topology import Names, owner_key
 
 _log = logging.getLogger(__name__)
 _AGAIN_S = 1.0
 _LONGEST_S = 30.0
-_LOCKED = 405
+_OFFER_S = 5.0
+_RENEW_S = 600.0
+"""RabbitMQ's consumer timeout is 30 minutes; before 3.12 no queue can have one of its own."""
+_NOT_FOUND = 404
+_TOKEN = pika.BasicProperties(delivery_mode=2)
 
 
 class Claim:
     """One subscription's claim. Lives in the session's thread.
 
     Args:
-        queue: the App Engine queue's name, for logs.
-        name: the exclusive queue's.
-        owners: whose claims were granted on this connection: RabbitMQ would grant all of them.
+        queue: the App Engine queue's name.
+        names: the names of everything in the broker.
         granted: called when the queue is owned.
         lost: called when it is not any more, though the connection is there.
     """
@@ -36,14 +47,13 @@ class Claim:
     def __init__(
         self,
         queue: str,
-        name: str,
-        owners: MutableMapping[str, object],
+        names: Names,
         granted: Callable[[SelectConnection], None],
         lost: Callable[[Exception], None],
     ) -> None:
         self._queue = queue
-        self._name = name
-        self._owners = owners
+        self._name = names.owner(queue)
+        self._route = names.entrance, owner_key(queue)
         self._granted = granted
         self._lost = lost
         self._channel: Channel | None = None
@@ -54,22 +64,15 @@ class Claim:
 
     def seek(self, connection: SelectConnection) -> None:
         """Claim on this connection, again and again until it is granted."""
-        if self._is_released or not connection.is_open:
-            return
-        if self._owners.setdefault(self._queue, self) is not self:
-            self._seek_later(connection)
-        else:
+        if not self._is_released and connection.is_open:
             connection.channel(on_open_callback=self._opened)
 
     def release(self) -> None:
         """Let others own the queue. Idempotent."""
         self._is_released = True
-        self._forget()
         channel, self._channel = self._channel, None
-        if channel is None or not channel.is_open:
-            return
-        # If the declaration is still under way, this goes after it: the queue would stay as long as the connection.
-        channel.queue_delete(self._name, callback=lambda _: _close(channel))
+        if channel is not None and channel.is_open:
+            channel.close()
 
     def _opened(self, channel: Channel) -> None:
         if self._is_released:
@@ -77,53 +80,50 @@ class Claim:
             return
         self._channel = channel
         channel.add_on_close_callback(self._closed)
-        channel.queue_declare(
-            self._name,
-            exclusive=True,
-            arguments={"x-queue-type": "classic", "gae-owner": f"process {os.getpid()} on {socket.gethostname()}"},
-            callback=lambda _: self._declared(channel),
-        )
+        channel.add_on_cancel_callback(lambda _: channel.close())
+        channel.basic_qos(prefetch_count=1)
+        tag = f"{socket.gethostname()}:{os.getpid()}"  # of a channel's only consumer; for the broker's console
+        channel.basic_consume(self._name, self._received, consumer_tag=tag, callback=lambda _: self._wait(channel))
 
-    def _declared(self, channel: Channel) -> None:
-        if self._is_released:
-            return  # `release` has sent what ends it
-        self._is_granted, self._wait_s, self._fault = True, _AGAIN_S, ""
-        channel.add_on_cancel_callback(lambda _: self._deleted(channel))
-        channel.basic_consume(self._name, lambda *_: None, auto_ack=True)
-        self._granted(channel.connection)
+    def _uses(self, channel: Channel) -> bool:
+        return self._channel is not None and channel is self._channel and bool(channel.is_open)
 
-    def _deleted(self, channel: Channel) -> None:
-        if not self._is_released:
-            self._forget()
-            channel.close()
-            self._lost(RuntimeError(f"its claim, the exclusive queue {self._name!r}, was deleted"))
+    def _wait(self, channel: Channel) -> None:
+        if not self._uses(channel) or self._is_granted:
+            return
+        self._wait_s, self._fault = _AGAIN_S, ""
+        self._offer(channel)
+        # Jitter: or all standbys would offer in the same moment, for ever.
+        channel.connection.ioloop.call_later(_OFFER_S * random.uniform(0.5, 1.5), lambda: self._wait(channel))  # noqa: S311
+
+    def _offer(self, channel: Channel) -> None:
+        channel.basic_publish(*self._route, b"", _TOKEN)
+
+    def _received(self, channel: Channel, method: pika.spec.Basic.Deliver, *_: object) -> None:
+        if not self._uses(channel):
+            return
+        channel.connection.ioloop.call_later(_RENEW_S, lambda: self._renew(channel, method.delivery_tag or 0))
+        if not self._is_granted:
+            self._is_granted = True
+            self._granted(channel.connection)
+
+    def _renew(self, channel: Channel, tag: int) -> None:
+        if self._uses(channel):
+            channel.basic_ack(tag)
+            self._offer(channel)
 
     def _closed(self, channel: Channel, error: Exception) -> None:
-        """The claim was refused, or the broker closed the channel."""
-        self._forget()
+        """The broker closed the channel, or cancelled the consumer: the queue was deleted, for instance."""
         self._channel = None
         if self._is_released or not channel.connection.is_open:
             return
         if self._is_granted:
-            self._lost(error)
+            self._lost(RuntimeError(f"its claim in {self._name!r} ended: {error}"))
             return
-        if getattr(error, "reply_code", _LOCKED) != _LOCKED:
-            self._wait_s = min(self._wait_s * 2, _LONGEST_S)
-            if str(error) != self._fault:
-                self._fault = str(error)
-                _log.warning("queue %s cannot be served from here, trying again: %s", self._queue, error)
-        self._seek_later(channel.connection)
-
-    def _seek_later(self, connection: SelectConnection) -> None:
-        # Jitter: or all standbys would ask in the same moment, for ever.
+        self._wait_s = min(self._wait_s * 2, _LONGEST_S)
+        if str(error) != self._fault:
+            self._fault = str(error)
+            advice = "; run `gae-broker deploy queue.yaml`" if getattr(error, "reply_code", 0) == _NOT_FOUND else ""
+            _log.warning("queue %s cannot be served from here, trying again: %s%s", self._queue, error, advice)
         wait_s = self._wait_s * random.uniform(0.5, 1.0)  # noqa: S311
-        connection.ioloop.call_later(wait_s, lambda: self.seek(connection))
-
-    def _forget(self) -> None:
-        if self._owners.get(self._queue) is self:
-            del self._owners[self._queue]
-
-
-def _close(channel: Channel) -> None:
-    if channel.is_open:
-        channel.close()
+        channel.connection.ioloop.call_later(wait_s, lambda: self.seek(channel.connection))

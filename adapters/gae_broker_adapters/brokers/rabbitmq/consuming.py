@@ -1,9 +1,9 @@
 """Subscribes to push queues: one channel a subscription, all on one connection.
 
 Single active consumer gives a queue's messages to one subscription at a time, but tells none of them which it is. So
-a subscription first claims to be the owner (see `claiming`). Only the owner consumes; the others try again every
-second. Should a partition of the broker's nodes let two claims exist, single active consumer still lets one consume,
-and the ledger's epoch tells the other.
+a subscription first claims to be the owner (see `claiming`). Only the owner consumes; the others wait for its token.
+Should a partition of the broker's nodes let two claims exist, single active consumer still lets one consume, and the
+ledger's epoch tells the other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class QueueConsumer:
         listener = Listener(self._opened, self._closed)
         self.session = Session(location, listener, "gae-broker-consumer", connection_class())
         self._returner = Returner(self.session, publish)
-        self._service = Service(self.session.run, self._returner, self._subscriptions.discard, {})
+        self._service = Service(self.session.run, self._returner, self._subscriptions.discard)
 
     def subscribe(self, queue: str, sink: Sink) -> Subscription:
         """As `Consumer.subscribe`."""

@@ -40,7 +40,7 @@ def patterns(role: Role, prefix: str) -> tuple[str, str, str]:
     if role is Role.PRODUCER:
         return "^$", rf"{ours}({adding[:-1]}|delay\.v1\.\d|delayed\.v1)$", "^$"
     return (
-        rf"{ours}owner\.",
+        "^$",
         rf"{ours}({adding[:-1]}|delay\.v1\.\d|delayed\.v1|dead)$",
         rf"{ours}((push|pull)\.q|owner)\.",
     )
@@ -80,10 +80,10 @@ def _probes(role: Role, names: Names, queues: Collection[str]) -> Iterator[_Prob
         return
     dead = names.exchange(Kind.DEAD)
     yield dead, partial(_publish, dead)
-    for queue in queues:
+    work = names.queue(Kind.PUSH, "")
+    owners = [names.owner(queue.removeprefix(work)) for queue in queues if queue.startswith(work)]
+    for queue in (*queues, *owners):
         yield queue, partial(_consume, queue)
-    owner = names.owner(f"check.{os.getpid()}")
-    yield owner, partial(_own, owner)
     if role is Role.ADMINISTRATOR:
         any_name = f"{names.prefix}.check.{os.getpid()}"
         yield any_name, partial(_own, any_name)

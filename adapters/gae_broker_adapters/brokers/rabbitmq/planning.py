@@ -146,7 +146,7 @@ def remove(channel: BlockingChannel, names: Names, queue: str, *, force: bool) -
     if held and not force:
         _each(channel, bindings, BlockingChannel.queue_bind)
         return held
-    for name in there:
+    for name in (*there, names.owner(queue)):  # to delete what is not there is no error
         declaring.run(channel, name, partial(BlockingChannel.queue_delete, queue=name))
     return held
 

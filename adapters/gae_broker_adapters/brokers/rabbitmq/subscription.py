@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,13 +40,11 @@ class Service:
         run: call something in the session's thread.
         returner: puts messages back.
         forget: called with a subscription that has ended.
-        owners: see `Claim`.
     """
 
     run: Callable[[Callable[[], None]], None]
     returner: Returner
     forget: Callable[[QueueSubscription], None]
-    owners: MutableMapping[str, object]
 
 
 class QueueSubscription:
@@ -64,7 +62,7 @@ class QueueSubscription:
         self._source = names.queue(Kind.PUSH, queue)
         self._sink = sink
         self._service = service
-        self._claim = Claim(queue, names.owner(queue), service.owners, self._granted, self.end)
+        self._claim = Claim(queue, names, self._granted, self.end)
         self._channel: Channel | None = None
         self._hand: Hand | None = None
         self._waiting: deque[Delivery] = deque()

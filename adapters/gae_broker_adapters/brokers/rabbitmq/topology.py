@@ -25,6 +25,8 @@ DELIVERY_LIMIT = 1_000_000_000
 """In effect none: retries and their limits are the engine's; without a limit 4.x would set one of 20."""
 CONSUMER_TIMEOUT_MS = 25 * 3600 * 1000
 """Above the longest dispatch deadline, 24 hours."""
+DISCONNECTED_TIMEOUT_MS = 5000
+"""How long what a consumer held waits for it when its node is down, from 4.3; RabbitMQ's own value is 60 s."""
 _QUORUM: dict[str, str | int | bool] = {"x-queue-type": "quorum"}
 _KEPT: dict[str, str | int | bool] = {**_QUORUM, "x-delivery-limit": DELIVERY_LIMIT}
 """Of queues that operators look into: without the limit, 4.0 drops what was looked at 20 times."""
@@ -108,8 +110,13 @@ class Names:
         return f"{self.prefix}.due.v1"
 
     def owner(self, queue: str) -> str:
-        """The exclusive queue that the dispatcher which owns a push queue holds."""
+        """The queue whose single active consumer is the dispatcher that owns a push queue."""
         return f"{self.prefix}.owner.{queue}"
+
+    @property
+    def entrance(self) -> str:
+        """The exchange through which that queue is reached: one that whoever dispatches may write to anyway."""
+        return self.exchange(Kind.PUSH)
 
     @property
     def seal(self) -> str:
@@ -132,13 +139,15 @@ class Features:
     """What the broker's version allows."""
 
     consumer_timeout: bool = True
+    disconnected_timeout: bool = True
     plugin: bool = False
     """Whether delays go by the x-delayed-message plugin, because the operator says so."""
 
     @staticmethod
     def of(version: str, *, plugin: bool = False) -> Features:
         """The features of a server version (``3.10.8``)."""
-        return Features(versions.parse(version) >= (3, 12), plugin)
+        number = versions.parse(version)
+        return Features(number >= (3, 12), number >= (4, 3), plugin)
 
 
 def shared(names: Names, features: Features) -> Topology:
@@ -184,11 +193,10 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
     }
     if kind is Kind.PUSH:
         arguments["x-single-active-consumer"] = True
-    if features.consumer_timeout:
-        arguments["x-consumer-timeout"] = CONSUMER_TIMEOUT_MS
+    arguments |= _timeouts(features)
     name, dead = names.queue(kind, queue), names.queue(Kind.DEAD, queue)
     delayed = (Binding(names.delayed, name, f"{kind}.{queue}"),) if features.plugin else ()
-    return Topology(
+    own = Topology(
         (),
         (BrokerQueue(dead, _KEPT), BrokerQueue(name, arguments)),
         (
@@ -199,6 +207,34 @@ def of_queue(names: Names, kind: Kind, queue: str, features: Features) -> Topolo
             *delayed,
         ),
     )
+    return own + of_owner(names, queue, features) if kind is Kind.PUSH else own
+
+
+def of_owner(names: Names, queue: str, features: Features) -> Topology:
+    """Where dispatchers find out which of them owns a push queue; see `claiming`."""
+    arguments: dict[str, str | int | bool] = {
+        **_KEPT,
+        **_timeouts(features),
+        "x-single-active-consumer": True,
+        "x-max-length": 1,
+        "x-overflow": "drop-head",
+    }
+    name = names.owner(queue)
+    return Topology((), (BrokerQueue(name, arguments),), (Binding(names.entrance, name, owner_key(queue)),))
+
+
+def owner_key(queue: str) -> str:
+    """The key by which `Names.owner` is reached; no queue's name, as it has a dot."""
+    return f"owner.{queue}"
+
+
+def _timeouts(features: Features) -> dict[str, str | int | bool]:
+    found: dict[str, str | int | bool] = {}
+    if features.consumer_timeout:
+        found["x-consumer-timeout"] = CONSUMER_TIMEOUT_MS
+    if features.disconnected_timeout:
+        found["x-consumer-disconnected-timeout"] = DISCONNECTED_TIMEOUT_MS
+    return found
 
 
 def of_queues(names: Names, queues: Iterable[tuple[Kind, str]], features: Features) -> Topology:
