@@ -12,6 +12,9 @@ from gae_broker.domain.task import Copy
 SOURCE_ADDRESS = "0.1.0.2"
 """Where task requests come from; unmodified deferred handlers accept tasks from nowhere else."""
 
+SIGNATURE = "X-GaeBroker-Signature"
+"""The header that proves that a request is the dispatcher's; see `gae_broker.domain.signing`."""
+
 FAIL_FAST = "x-appengine-failfast"
 
 RESERVED = frozenset(
@@ -26,10 +29,13 @@ RESERVED = frozenset(
         "x-appengine-user-ip",
         "x-appengine-fake-is-admin",
         "x-appengine-development-payload",
+        "x-gaebroker-signature",
         "content-length",
     },
 )
-"""Headers that say what only the queue can say: never taken from a task, in whatever case it writes them.
+"""Headers that say what only the queue can say: never taken from a task, however it writes them.
+
+Case makes no difference, nor do ``_`` and ``-``: gateways of CGI's kind make one variable of both.
 
 Others that begin with ``X-AppEngine-`` pass, as in the reference implementation (``X-AppEngine-FailFast`` and
 ``X-AppEngine-Current-Namespace`` must).
@@ -97,7 +103,7 @@ def task_headers(copy: Copy, delivery_count: int, *, routed: bool) -> tuple[tupl
     content, progress = copy.content, copy.progress
     own = [(name.lower(), value) for name, value in content.headers]
     host = [value for name, value in own if name == "host"]
-    headers = [(name, value) for name, value in own if name not in RESERVED and name != "host"]
+    headers = [(name, value) for name, value in own if name.replace("_", "-") not in RESERVED and name != "host"]
     typed = any(name == "content-type" for name, _ in headers)
     headers += [
         ("X-AppEngine-QueueName", copy.queue),

@@ -52,7 +52,7 @@ def test_attempts_a_crash_cut_short_are_retries_but_no_executions() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, lambda name: name.replace("-", "_")])
 def test_a_task_cannot_forge_what_only_the_queue_may_say(name: str, spell: type[str]) -> None:
     forged = replace(COPY, content=replace(CONTENT, headers=((spell(name), "forged"),)))
     values = [value for _, value in task_headers(forged, 0, routed=False)]
