@@ -10,14 +10,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from gae_broker import configuration_file
+from gae_broker.domain import keyring
+from gae_broker.domain import security_settings as security
 from gae_broker.domain import setting_values as values
 from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
+from gae_broker.domain.keyring import Keyring
+from gae_broker.domain.security_settings import Authorization, Unsigned, UnsignedPayloads
 from gae_broker.domain.setting_values import Processes, mask
 from gae_broker.errors import SettingsError
 
@@ -38,6 +42,7 @@ class Option:
         metavar: what stands for the value in ``--help``.
         help: one line for ``--help`` and the docs.
         secret: whether it may hold a password; it then has a ``_FILE`` variable.
+        hidden: whether all of it is secret, so that not even a malformed one is quoted.
     """
 
     parse: Callable[[object], object]
@@ -45,10 +50,20 @@ class Option:
     metavar: str
     help: str
     secret: bool = False
+    hidden: bool = False
 
 
-def _setting(option: Option) -> dict[str, Option]:
-    return {"option": option}
+def _option(
+    parse: Callable[[object], object],
+    show: Callable[[object], str],
+    metavar: str,
+    text: str,
+    *,
+    secret: bool = False,
+    hidden: bool = False,
+) -> dict[str, Option]:
+    """A field's metadata; the arguments are those of `Option`."""
+    return {"option": Option(parse, show, metavar, text, secret or hidden, hidden)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,153 +72,184 @@ class Settings:
 
     url: str = field(
         default="embedded:///gae-broker.db",
-        metadata=_setting(
-            Option(
-                values.text,
-                mask,
-                "URL",
-                "Broker: amqp(s)://user@host/vhost, embedded:///file.db, or embedded:// in memory.",
-                True,
-            )
+        metadata=_option(
+            values.text,
+            mask,
+            "URL",
+            "Broker: amqp(s)://user@host/vhost, embedded:///file.db, or embedded:// in memory.",
+            secret=True,
         ),
     )
     ledger: str = field(
         default="",
-        metadata=_setting(
-            Option(
-                values.text, mask, "URL", "Ledger: sqlite:///file.db or postgresql://; empty: the broker's file.", True
-            )
+        metadata=_option(
+            values.text,
+            mask,
+            "URL",
+            "Ledger: sqlite:///file.db or postgresql://; empty: the broker's file.",
+            secret=True,
         ),
     )
     queue_yaml: str = field(
         default="queue.yaml",
-        metadata=_setting(
-            Option(values.text, str, "FILE", "queue.yaml; where there is none, only the queue 'default' exists.")
-        ),
+        metadata=_option(values.text, str, "FILE", "queue.yaml; where there is none, only the queue 'default' exists."),
     )
     targets: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=_setting(
-            Option(
-                values.targets,
-                values.show_targets,
-                "NAME=TARGET,...",
-                "Where tasks are sent, by target name: http(s)://host:port, or module:app to call in process.",
-            )
+        metadata=_option(
+            values.targets,
+            values.show_targets,
+            "NAME=TARGET,...",
+            "Where tasks are sent, by target name: http(s)://host:port, or module:app to call in process.",
         ),
     )
     processes: Processes = field(
         default=Processes(1, 1),
-        metadata=_setting(
-            Option(values.processes, str, "N|MIN-MAX", "Processes that call module:app targets, or bounds of how many.")
+        metadata=_option(
+            values.processes, str, "N|MIN-MAX", "Processes that call module:app targets, or bounds of how many."
         ),
     )
     threads: int = field(
         default=10,
-        metadata=_setting(
-            Option(values.count(1, 1000), str, "N", "Requests at a time in each process that calls module:app targets.")
+        metadata=_option(
+            values.count(1, 1000), str, "N", "Requests at a time in each process that calls module:app targets."
         ),
     )
     tombstone_s: float = field(
         default=604_800.0,
-        metadata=_setting(
-            Option(
-                values.seconds(0, 365 * 86_400),
-                values.show_seconds,
-                "TIME",
-                "How long a name stays taken after its task.",
-            )
+        metadata=_option(
+            values.seconds(0, 365 * 86_400), values.show_seconds, "TIME", "How long a name stays taken after its task."
         ),
     )
     publish_deadline_s: float = field(
         default=10.0,
-        metadata=_setting(
-            Option(
-                values.seconds(0.1, 3_600),
-                values.show_seconds,
-                "TIME",
-                "How long an add waits for the broker's confirm.",
-            )
+        metadata=_option(
+            values.seconds(0.1, 3_600), values.show_seconds, "TIME", "How long an add waits for the broker's confirm."
         ),
     )
     claim_takeover_s: float = field(
         default=30.0,
-        metadata=_setting(
-            Option(
-                values.seconds(1, 86_400),
-                values.show_seconds,
-                "TIME",
-                "When an unfinished add of a name may be redone.",
-            )
+        metadata=_option(
+            values.seconds(1, 86_400), values.show_seconds, "TIME", "When an unfinished add of a name may be redone."
         ),
     )
     dispatch_deadline_s: float = field(
         default=600.0,
-        metadata=_setting(
-            Option(
-                values.seconds(0.1, 86_400), values.show_seconds, "TIME", "A handler's time, unless the task names one."
-            )
+        metadata=_option(
+            values.seconds(0.1, 86_400), values.show_seconds, "TIME", "A handler's time, unless the task names one."
         ),
     )
     drain_timeout_s: float = field(
         default=30.0,
-        metadata=_setting(
-            Option(
-                values.seconds(0, 86_400),
-                values.show_seconds,
-                "TIME",
-                "How long running attempts may finish after SIGTERM.",
-            )
+        metadata=_option(
+            values.seconds(0, 86_400),
+            values.show_seconds,
+            "TIME",
+            "How long running attempts may finish after SIGTERM.",
         ),
     )
     probe_bind: str = field(
         default="",
-        metadata=_setting(
-            Option(values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere.")
-        ),
+        metadata=_option(values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere."),
     )
     prefix: str = field(
         default="gaetq",
-        metadata=_setting(Option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ.")),
+        metadata=_option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ."),
     )
     declaring: str = field(
         default=Declaring.DECLARE.value,
-        metadata=_setting(
-            Option(
-                values.one_of(*Declaring),
-                str,
-                "declare|verify",
-                "Make missing queues in RabbitMQ at start, or only verify that they are there.",
-            )
+        metadata=_option(
+            values.one_of(*Declaring),
+            str,
+            "declare|verify",
+            "Make missing queues in RabbitMQ at start, or only verify that they are there.",
         ),
     )
     delays: str = field(
         default=Delays.WHEEL.value,
-        metadata=_setting(
-            Option(
-                values.one_of(*Delays),
-                str,
-                "wheel|plugin",
-                "What delays tasks in RabbitMQ: our queues, or (up to 4.2) its x-delayed-message plugin.",
-            )
+        metadata=_option(
+            values.one_of(*Delays),
+            str,
+            "wheel|plugin",
+            "What delays tasks in RabbitMQ: our queues, or (up to 4.2) its x-delayed-message plugin.",
         ),
     )
     management: str = field(
         default="",
-        metadata=_setting(
-            Option(
-                values.text,
-                mask,
-                "URL",
-                "RabbitMQ's management API; empty: port 15672 of the broker's first host, same user.",
-                True,
-            )
+        metadata=_option(
+            values.text,
+            mask,
+            "URL",
+            "RabbitMQ's management API; empty: port 15672 of the broker's first host, same user.",
+            secret=True,
         ),
     )
     default_version_hostname: str = field(
         default="",
-        metadata=_setting(
-            Option(values.text, str, "HOST", "Host header of tasks that name no target; empty: the target's own.")
+        metadata=_option(
+            values.text, str, "HOST", "Host header of tasks that name no target; empty: the target's own."
+        ),
+    )
+    signing_keys: Keyring = field(
+        default=Keyring(),
+        metadata=_option(
+            keyring.parse,
+            keyring.show,
+            "ID:KEY,...",
+            "Keys of requests and deferred calls: the first signs, all verify.",
+            hidden=True,
+        ),
+    )
+    signing_window_s: float = field(
+        default=300.0,
+        metadata=_option(
+            values.seconds(1, 86_400), values.show_seconds, "TIME", "How old a request's signature may be."
+        ),
+    )
+    signed_paths: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            security.paths,
+            security.show_items,
+            "PATH,...",
+            "Besides /_ah/queue: where the middleware lets only signed requests pass.",
+        ),
+    )
+    unsigned_requests: str = field(
+        default=Unsigned.REFUSE.value,
+        metadata=_option(
+            values.one_of(*Unsigned),
+            str,
+            "refuse|loopback",
+            "Without keys: refuse task requests, or believe those from this machine.",
+        ),
+    )
+    authorization: Mapping[str, Authorization] = field(
+        default_factory=dict,
+        metadata=_option(
+            security.authorization,
+            security.show_authorization,
+            "NAME=HEADER,...",
+            "Authorization of requests by target: Bearer TOKEN, or module:function to ask.",
+            hidden=True,
+        ),
+    )
+    deferred_unsigned: str = field(
+        default=UnsignedPayloads.REFUSE.value,
+        metadata=_option(
+            values.one_of(*UnsignedPayloads),
+            str,
+            "refuse|accept",
+            "With keys: what to do with deferred calls that are not signed.",
+        ),
+    )
+    deferred_allow: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            security.patterns,
+            security.show_items,
+            "NAME,...",
+            "What deferred calls may call, like shop.mail.send,shop.tasks.*; empty: anything.",
         ),
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -302,7 +348,7 @@ def _parse(name: str, value: object, source: str) -> object:
     try:
         return OPTIONS[name].parse(value)
     except ValueError as exc:
-        shown = mask(value) if isinstance(value, str) else value
+        shown = "***" if OPTIONS[name].hidden else mask(value) if isinstance(value, str) else value
         raise SettingsError(f"{name} (from {source}): found {shown!r}, expected {exc}") from None
 
 
@@ -316,48 +362,22 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
         if path:
             if name in found:
                 raise SettingsError(f"{name}: both {key} and {key}_FILE are set; unset one of them")
-            found[name] = (_secret(path, key), f"{key}_FILE")
+            found[name] = (configuration_file.secret(path, key), f"{key}_FILE")
     return found
-
-
-def _secret(path: str, key: str) -> str:
-    try:
-        text = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
-        raise SettingsError(f"{key}_FILE: cannot read {path}: {reason}") from exc
-    if not text:
-        raise SettingsError(f"{key}_FILE: {path} is empty, expected the value of {key}")
-    return text
 
 
 def _from_file(file: str | Path | None) -> dict[str, tuple[object, str]]:
     if file is not None:
         path = Path(file)
-        table = _read_toml(path)
+        table = configuration_file.read_toml(path)
         if path.name == PYPROJECT:
-            table = _tool_table(table)
+            table = configuration_file.tool_table(table)
         return _checked(table, str(path))
     if Path(FILE_NAME).is_file():
-        return _checked(_read_toml(Path(FILE_NAME)), FILE_NAME)
+        return _checked(configuration_file.read_toml(Path(FILE_NAME)), FILE_NAME)
     if Path(PYPROJECT).is_file():
-        return _checked(_tool_table(_read_toml(Path(PYPROJECT))), PYPROJECT)
+        return _checked(configuration_file.tool_table(configuration_file.read_toml(Path(PYPROJECT))), PYPROJECT)
     return {}
-
-
-def _tool_table(document: Mapping[str, object]) -> Mapping[str, object]:
-    tool = document.get("tool")
-    table = tool.get("gae-broker", {}) if isinstance(tool, dict) else {}
-    return table if isinstance(table, dict) else {}
-
-
-def _read_toml(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as exc:
-        raise SettingsError(f"{path}: cannot be read: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"{path}: not valid TOML: {exc}") from exc
 
 
 def _checked(table: Mapping[str, object], source: str) -> dict[str, tuple[object, str]]:
