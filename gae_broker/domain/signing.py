@@ -6,8 +6,9 @@ The signature travels in one header::
 
 ``key`` names the key, ``t`` is when it was signed (microseconds since the epoch), ``n`` is a nonce, ``l`` and ``b`` are
 the body's length and SHA-256, ``s`` is the HMAC-SHA256 over all of these and over method, path, query, content type
-and every ``X-AppEngine-*`` header: queue, task name, retry and execution count among them. As the body's hash stands
-in the header, a verifier knows whether the header is genuine before it reads a single byte of the body.
+and every other header that only the dispatcher may send: the ``X-AppEngine-*`` ones, with queue, task name, retry and
+execution count among them. As the body's hash stands in the header, a verifier knows whether the header is genuine
+before it reads a single byte of the body.
 
 The message that is signed is a row of netstrings (``length:bytes,``), so no two requests have the same one.
 """
@@ -26,7 +27,9 @@ from gae_broker.domain.keyring import KEY_ID, Keyring
 
 __all__ = ["SIGNATURE", "Head", "Refusal", "Signature", "head_of", "parse", "sign", "verify", "wire_url"]
 
-APPENGINE = "x-appengine-"
+RESERVED = ("x-appengine-", "x-gaebroker-")
+"""Beginnings of the names of headers that only the dispatcher may send; ``_`` counts as ``-``."""
+
 LEGAL = "/?:@!$&'()*+,;=-._~%[]|"
 """What a url keeps on the wire; everything else is percent-encoded."""
 
@@ -37,6 +40,8 @@ _FORM = re.compile(
     re.ASCII,
 )
 _BLANKS = b" \t"
+_RESERVED = tuple(prefix.encode() for prefix in RESERVED)
+_OWN = SIGNATURE.lower().encode()
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -112,18 +117,17 @@ def head_of(
         method: as it is sent.
         path: percent-decoded: what servers and gateways show applications of it.
         query: as it is sent; what cannot stand in a request line is percent-encoded.
-        headers: all, or those that begin with ``X-AppEngine-``, however written; only the latter are signed.
+        headers: all, or those that only the dispatcher may send (`RESERVED`), however written: these are signed.
         content_type: its value; without a body it says nothing and is not signed (some servers invent one).
         has_body: whether the body has any bytes.
     """
-    signed = [(normal(name), value.strip(_BLANKS)) for name, value in headers]
-    prefix = APPENGINE.encode()
+    named = [(normal(name), value.strip(_BLANKS)) for name, value in headers]
     return Head(
         method.upper().encode("utf-8", "surrogateescape"),
         path,
         quote(query, safe=LEGAL).encode(),
         content_type.strip(_BLANKS) if has_body else b"",
-        tuple(sorted(item for item in signed if item[0].startswith(prefix))),
+        tuple(sorted(item for item in named if item[0].startswith(_RESERVED) and item[0] != _OWN)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gae_broker.engine.targets.asgi import AsgiApplication, Receive, Scope, Send
 
-_RESERVED = (b"x-appengine-", b"x-gae-broker-")
+_RESERVED = (b"x-appengine-", b"x-gaebroker-")
 
 
 class Outside:

@@ -102,7 +102,7 @@ def test_a_request_adds_a_task_that_adds_tasks(serve) -> None:
 def test_nobody_outside_can_pass_for_the_queue(serve) -> None:
     _, url = serve()
     assert (
-        get(f"{url}/who", {"X-AppEngine-TaskName": "t", "x_appengine_queuename": "q", "X-Gae-Broker-Key": "k"}) == "[]"
+        get(f"{url}/who", {"X-AppEngine-TaskName": "t", "x_appengine_queuename": "q", "X-GaeBroker-Key": "k"}) == "[]"
     )
 
 

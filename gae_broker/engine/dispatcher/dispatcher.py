@@ -66,7 +66,7 @@ class Dispatcher:
         self._names = None if queues is None else frozenset(queues)
         self._drain_s = settings.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="gae-broker dispatch")
-        self._targets = make_targets(settings.targets, processes, threads or settings.threads, runtime.clock)
+        self._targets = make_targets(settings, processes, threads or settings.threads, runtime.clock)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._around = Surroundings(runtime, self._targets, observer or LogObserver(), self._executor, owner)
         self._states: dict[str, QueueState] = {}

@@ -46,14 +46,7 @@ def load(spec: str) -> Application:
     if match is None:
         raise ConfigurationError(f"target {spec!r} is no application; write module:app, or module:create()")
     interface, module_name, path, is_factory = match.groups()
-    try:
-        found: object = importlib.import_module(module_name)
-    except Exception as exc:
-        raise ConfigurationError(f"target {spec!r}: cannot import {module_name}: {exc!r}") from exc
-    for name in path.split("."):
-        found = getattr(found, name, None)
-        if found is None:
-            raise ConfigurationError(f"target {spec!r}: {module_name} has no {path}; name the application in it")
+    found = _find(f"target {spec!r}", module_name, path)
     if is_factory:
         found = _made(spec, found)
     if not callable(found):
@@ -61,6 +54,19 @@ def load(spec: str) -> Application:
             f"target {spec!r} is {type(found).__name__}, not callable: no WSGI or ASGI application"
         )
     return Application(Interface(interface) if interface else _interface(found), found)
+
+
+def load_callable(spec: str) -> object:
+    """Import ``module:function``.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    label, (module_name, _, path) = f"hook {spec!r}", spec.partition(":")
+    found = _find(label, module_name, path)
+    if not callable(found):
+        raise ConfigurationError(f"{label} is {type(found).__name__}, not callable; name a function")
+    return found
 
 
 def adopt(app: object) -> Application:
@@ -72,6 +78,18 @@ def adopt(app: object) -> Application:
     if not callable(app):
         raise ConfigurationError(f"{app!r} is not callable: no WSGI or ASGI application")
     return Application(_interface(app), app)
+
+
+def _find(label: str, module_name: str, path: str) -> object:
+    try:
+        found: object = importlib.import_module(module_name)
+    except Exception as exc:
+        raise ConfigurationError(f"{label}: cannot import {module_name}: {exc!r}") from exc
+    for name in path.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            raise ConfigurationError(f"{label}: {module_name} has no {path}; name what is in it")
+    return found
 
 
 def _made(spec: str, factory: object) -> object:

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.headers import SOURCE_ADDRESS, HttpRequest
+from gae_broker.domain.origin import ORIGIN, Origin
+from gae_broker.domain.signing import wire_url
 from gae_broker.engine.targets.failures import READ_LIMIT, OnError, answered, log_error, overdue, raised, unanswered
 from gae_broker.engine.targets.wsgi import DEFAULT_HOST
 from gae_broker.errors import ConfigurationError
@@ -60,7 +62,7 @@ def call_asgi(
 
 def scope(request: HttpRequest, state: dict[str, Any] | None) -> Scope:
     """The request as an ASGI connection scope."""
-    path, _, query = request.url.partition("?")
+    path, _, query = wire_url(request.url).partition("?")
     headers = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in request.headers]
     named = next((value for name, value in request.headers if name.lower() == "host"), None)
     if named is None:
@@ -78,6 +80,7 @@ def scope(request: HttpRequest, state: dict[str, Any] | None) -> Scope:
         "root_path": "",
         "headers": headers,
         "client": (SOURCE_ADDRESS, 0),
+        ORIGIN: Origin.IN_PROCESS,
         "server": (host, int(port) if port.isdigit() else 80),
     }
     if state is not None:

@@ -7,7 +7,6 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import cast
-from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -15,6 +14,8 @@ from yarl import URL
 from gae_broker import __version__
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.headers import HttpRequest
+from gae_broker.domain.signing import wire_url
+from gae_broker.engine.targets.authorizing import AuthorizationError, Authorizer
 from gae_broker.engine.targets.deadlines import Deadlines
 from gae_broker.engine.targets.failures import EXCERPT, READ_LIMIT, answered, overdue, unanswered
 from gae_broker.engine.targets.hand import Hand, Numbered
@@ -26,7 +27,6 @@ from gae_broker.ports import Clock
 _US = 1_000_000
 _KEEPALIVE_S = 1.0  # less than servers commonly wait before they close, or the close would meet the next request
 _SPARE_FILES = 128
-_LEGAL = "/?:@!$&'()*+,;=-._~%[]|"
 _OF_THE_CONNECTION = frozenset(
     {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"},
 )
@@ -35,12 +35,15 @@ _OF_THE_CONNECTION = frozenset(
 class HttpTarget:
     """Sends requests to ``base``; at most ``limit`` at a time, and never more than the process may open files.
 
+    An ``authorizer`` sets the requests' ``Authorization``, whatever the task says in its own.
+
     Redirects are not followed, cookies not kept, proxies not used, bodies not decoded and not read beyond 64 KiB:
     an attempt's outcome is the status of the answer.
     """
 
-    def __init__(self, base: str, limit: int, clock: Clock) -> None:
+    def __init__(self, base: str, limit: int, clock: Clock, authorizer: Authorizer | None = None) -> None:
         self._base = base.rstrip("/")
+        self._authorizer = authorizer
         self._clock = clock
         self._hand = Hand()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -129,6 +132,8 @@ class HttpTarget:
             reason = overdue(request.deadline_us)
         except TimeoutError as exc:
             reason = f"connection timed out: {exc}"
+        except AuthorizationError as exc:
+            reason = str(exc)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             reason = _reason(exc)
         else:
@@ -140,10 +145,15 @@ class HttpTarget:
     async def _exchange(self, request: HttpRequest) -> tuple[int, bytes]:
         if self._session is None:
             raise aiohttp.ClientConnectionError("the dispatcher is stopping")
+        headers = [item for item in request.headers if item[0].lower() not in _OF_THE_CONNECTION]
+        if self._authorizer is not None:
+            value = await self._authorizer.value(request)
+            headers = [item for item in headers if item[0].lower() != "authorization"]
+            headers += [] if value is None else [("Authorization", value)]
         async with self._session.request(
             request.method,
             _address(self._base, request.url),
-            headers=[item for item in request.headers if item[0].lower() not in _OF_THE_CONNECTION],
+            headers=headers,
             data=request.body or None,
             allow_redirects=False,
         ) as response:
@@ -152,7 +162,7 @@ class HttpTarget:
 
 @functools.lru_cache(maxsize=256)  # many tasks, few urls
 def _address(base: str, url: str) -> URL:
-    return URL(base + quote(url, safe=_LEGAL), encoded=True)
+    return URL(base + wire_url(url), encoded=True)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -6,10 +6,13 @@ deployment behind ``default`` is enough for an application whose tasks name vers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from gae_broker.domain.setting_values import DEFAULT_TARGET
 from gae_broker.engine.targets.target import Target
+
+Spec = TypeVar("Spec", bound=Hashable)
 
 
 def route(names: Mapping[str, object], wanted: str | None) -> str | None:
@@ -24,11 +27,11 @@ class Targets:
     """All configured targets, by name.
 
     Args:
-        specs: what the settings say, by name.
+        specs: what the settings say, by name; names of which they say the same share a target.
         make: makes a target of what the settings say.
     """
 
-    def __init__(self, specs: Mapping[str, str], make: Callable[[str], Target]) -> None:
+    def __init__(self, specs: Mapping[str, Spec], make: Callable[[Spec], Target]) -> None:
         made = {spec: make(spec) for spec in dict.fromkeys(specs.values())}
         self._targets = {name: made[spec] for name, spec in specs.items()}
 

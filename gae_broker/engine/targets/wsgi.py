@@ -13,6 +13,8 @@ from wsgiref.types import WSGIApplication
 from gae_broker import __version__
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.headers import SOURCE_ADDRESS, HttpRequest
+from gae_broker.domain.origin import ORIGIN, Origin
+from gae_broker.domain.signing import wire_url
 from gae_broker.engine.targets.failures import READ_LIMIT, OnError, answered, log_error, raised
 from gae_broker.ports import Clock
 
@@ -54,7 +56,7 @@ def call_wsgi(
 
 def environ(request: HttpRequest, *, multiprocess: bool) -> dict[str, Any]:
     """The request as a WSGI environment; what comes from nowhere but the queue says so by its REMOTE_ADDR."""
-    path, _, query = request.url.partition("?")
+    path, _, query = wire_url(request.url).partition("?")
     made: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -63,6 +65,7 @@ def environ(request: HttpRequest, *, multiprocess: bool) -> dict[str, Any]:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SERVER_SOFTWARE": SERVER_SOFTWARE,
         "REMOTE_ADDR": SOURCE_ADDRESS,
+        ORIGIN: Origin.IN_PROCESS,
         "HTTP_HOST": DEFAULT_HOST,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
@@ -73,7 +76,7 @@ def environ(request: HttpRequest, *, multiprocess: bool) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in request.headers:
-        made[_key(name)] = value
+        made[_key(name)] = value if value.isascii() else value.encode().decode("latin-1")  # WSGI's way to carry bytes
     host, _, port = made["HTTP_HOST"].partition(":")
     made["SERVER_NAME"], made["SERVER_PORT"] = host, port or "80"
     return made

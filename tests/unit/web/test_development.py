@@ -32,7 +32,7 @@ async def nothing() -> Message:
         b"x-appengine-queuename",
         b"X-AppEngine-TaskName",
         b"x_appengine_tasketa",
-        b"X-Gae-Broker-Signature",
+        b"X-GaeBroker-Signature",
         b"x-appengine-",
     ],
 )
