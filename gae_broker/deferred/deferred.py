@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import http
 import logging
 import os
@@ -17,9 +18,15 @@ from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from gae_broker.deferred import pickling
+from gae_broker.deferred.allow_list import AllowList
 from gae_broker.deferred.entity import _DeferredTaskEntity
+from gae_broker.domain import sealing
+from gae_broker.domain.sealing import Broken
+from gae_broker.domain.security_settings import UnsignedPayloads
+from gae_broker.engine import runtime
 from gae_broker.errors import DeferredError as Error
 from gae_broker.errors import PermanentTaskFailure, SingularTaskFailure, TransientError
+from gae_broker.settings import Settings
 from gae_broker.taskqueue import Task, TaskRetryOptions, TaskTooLargeError
 
 __all__ = [
@@ -70,17 +77,35 @@ def run(data: bytes) -> object:
     Pickles of Python 2 code (protocols 0 to 2) load too: its ``str`` values become text, each byte one character. Names
     of App Engine's own deferred and taskqueue modules become ours where App Engine's SDK is not installed.
 
+    Differs from App Engine: where there are signing keys, only what `serialize` signed with one of them is loaded;
+    where there is a list of what may be called, only that is.
+
     Returns:
         What the function returned.
 
     Raises:
-        PermanentTaskFailure: the pickle cannot be loaded, for whatever reason; its argument is that error.
+        PermanentTaskFailure: the pickle cannot be loaded, for whatever reason; its argument is that error. Or it is not
+            signed, or not by one of the keys, or calls what it may not.
     """
+    settings = runtime.settings()
+    _verify(settings, data)
+    allowed = _allow_list(settings.deferred_allow)
     try:
-        func, args, kwds = cast("_Curried", pickling.loads(data, _SUCCESSORS))
+        func, args, kwds = cast("_Curried", pickling.loads(data, _SUCCESSORS, allowed))
+        if allowed is not None:
+            func = allowed.check_call(func, args)
     except Exception as exc:
         raise PermanentTaskFailure(exc) from exc
     return func(*args, **kwds)
+
+
+def _verify(settings: Settings, data: bytes) -> None:
+    """Check a payload's signature, before anything of it is loaded; without keys there is nothing to check."""
+    broken = sealing.broken(settings.signing_keys, data) if settings.signing_keys else None
+    if broken is Broken.UNSIGNED and settings.deferred_unsigned == UnsignedPayloads.ACCEPT:
+        _log.warning("a deferred call without a signature is made, as deferred_unsigned is 'accept'")
+    elif broken is not None:
+        raise PermanentTaskFailure(f"this deferred call is not made: {broken}")
 
 
 def run_from_datastore(key: str) -> None:
@@ -106,6 +131,19 @@ def run_from_datastore(key: str) -> None:
 def invoke_member(obj: object, membername: str, *args: object, **kwargs: object) -> object:
     """Call a method by its name."""
     return getattr(obj, membername)(*args, **kwargs)
+
+
+_OUTERMOST = tuple(
+    f"{module}.{function.__name__}"
+    for module in (__name__, "google.appengine.ext.deferred.deferred")
+    for function in (invoke_member, run_from_datastore)
+)
+"""What stands outermost in pickles of methods and of stored calls, and calls what these name."""
+
+
+@functools.cache
+def _allow_list(patterns: tuple[str, ...]) -> AllowList | None:
+    return AllowList(patterns, _OUTERMOST) if patterns else None
 
 
 _Curried = tuple[Callable[..., object], tuple[object, ...], dict[str, object]]
@@ -137,14 +175,17 @@ def serialize(obj: Callable[..., object], *args: object, **kwargs: object) -> by
 
     Differs from App Engine: lambdas, closures, nested functions and classes go by value, with cloudpickle; App Engine
     could not defer them. What ``__main__`` defines goes by name and by value: its own program uses the name, others the
-    value. Whoever runs such a call needs cloudpickle.
+    value. Whoever runs such a call needs cloudpickle. Where there are signing keys, a signature follows the pickle's
+    end, where readers of pickles stop.
 
     Raises:
         ValueError: ``obj`` cannot be called.
         pickle.PicklingError, TypeError: the arguments hold something that cannot be pickled, as a lock or a socket.
     """
     protocol = 0 if os.environ.get(_CROSS_COMPATIBLE) else pickle.HIGHEST_PROTOCOL
-    return pickling.dumps(_curry_callable(obj, *args, **kwargs), protocol)
+    return sealing.seal(
+        runtime.settings().signing_keys, pickling.dumps(_curry_callable(obj, *args, **kwargs), protocol)
+    )
 
 
 def defer(

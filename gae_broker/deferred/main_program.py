@@ -33,12 +33,16 @@ def reference(obj: object, protocol: int) -> tuple[str, str, bytes] | None:
 
 def resolve(program: str, name: str, by_value: bytes) -> object:
     """The object of that name if this is the program, else a copy. Pickles name this function: it stays here."""
-    if program == _program():
-        found = _find(name)
-        if found is not None:
-            return found
+    found = find(program, name)
+    if found is not None:
+        return found
     # As the pickle around it is loaded: the bytes come from the same signed or trusted payload.
     return pickle.load(io.BytesIO(by_value))  # noqa: S301
+
+
+def find(program: str, name: str) -> object:
+    """What this program defines under a name; ``None`` where this is another program, or it has no such name."""
+    return _find(name) if program == _program() else None
 
 
 def _program() -> str | None:

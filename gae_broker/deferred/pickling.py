@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gae_broker.deferred import main_program
+from gae_broker.deferred.allow_list import AllowList
 
 _PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
 _PYTHON_2_TEXT = "latin-1"
+_BUILTINS = frozenset({"builtins", "__builtin__"})
+_RESOLVE = (main_program.resolve.__module__, main_program.resolve.__qualname__)
 
 
 class _NamelessError(pickle.PicklingError):
@@ -41,13 +44,29 @@ class _PlainPickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     """Reads the pickles of Python 2 and 3, and finds what replaces names of App Engine that are not here."""
 
-    def __init__(self, data: bytes, successors: Mapping[str, str]) -> None:
+    def __init__(self, data: bytes, successors: Mapping[str, str], allowed: AllowList | None) -> None:
         # A Python 2 str may be text or bytes; Latin-1 alone keeps every byte of it, and dates need exactly that.
         super().__init__(io.BytesIO(data), encoding=_PYTHON_2_TEXT)
         self._successors = successors
+        self._allowed = allowed
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
-        """A global by its name; of a module's successor only where the module itself cannot be imported."""
+        """A global by its name; of a module's successor only where the module itself cannot be imported.
+
+        Raises:
+            NotAllowedError: there is a list of what may be called, and this is not on it.
+        """
+        if self._allowed is None:
+            return self._find(module_name, global_name)
+        if (module_name, global_name) == _RESOLVE:
+            return _resolver(self._allowed, self._successors)  # it checks for itself what it finds
+        if global_name == "getattr" and module_name in _BUILTINS:
+            return self._allowed.attribute
+        self._allowed.check_name(module_name, global_name, self._successors)
+        found = self._find(module_name, global_name)
+        return self._allowed.checked(found, module_name, global_name, self._successors)
+
+    def _find(self, module_name: str, global_name: str) -> object:
         try:
             return super().find_class(module_name, global_name)
         except ImportError:
@@ -75,9 +94,23 @@ def dumps(value: object, protocol: int) -> bytes:
     return buffer.getvalue()
 
 
-def loads(data: bytes, successors: Mapping[str, str]) -> object:
+def loads(data: bytes, successors: Mapping[str, str], allowed: AllowList | None = None) -> object:
     """Load a pickle; ``successors`` name the modules that stand in for those that cannot be imported.
 
-    Whatever is wrong with the bytes is raised as pickle, or the code that is loaded, raises it.
+    Whatever is wrong with the bytes is raised as pickle, or the code that is loaded, raises it; `NotAllowedError` where
+    the pickle names what is not ``allowed``.
     """
-    return _Unpickler(data, successors).load()
+    return _Unpickler(data, successors, allowed).load()
+
+
+def _resolver(allowed: AllowList, successors: Mapping[str, str]) -> Callable[[str, str, bytes], object]:
+    """`main_program.resolve`, for pickles that may name only what is allowed."""
+
+    def resolve(program: str, name: str, by_value: bytes) -> object:
+        found = main_program.find(program, name)
+        if found is None:
+            return loads(by_value, successors, allowed)
+        allowed.check_main(name, found)
+        return found
+
+    return resolve

@@ -213,6 +213,7 @@ class _Slot:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.runtime: Runtime | None = None
+        self.settings: Settings | None = None
         self.inherited: list[Runtime] = []
         self.watches_forks = False
 
@@ -257,11 +258,26 @@ def now_us() -> int:
     return SystemClock().now_us() if runtime is None else runtime.clock.now_us()
 
 
+def settings() -> Settings:
+    """The settings of the process's runtime; while there is none, those that `Settings.load` found first; opens none.
+
+    Raises:
+        SettingsError: a value is malformed or a key unknown.
+    """
+    runtime = _slot.runtime
+    if runtime is not None:
+        return runtime.settings
+    if _slot.settings is None:
+        _slot.settings = Settings.load()
+    return _slot.settings
+
+
 def use(runtime: Runtime | None) -> Runtime | None:
     """Make this the process's runtime, for all its threads; the previous one, which stays open."""
     with _slot.lock:
         _slot.watch_forks()
         previous, _slot.runtime = _slot.runtime, runtime
+        _slot.settings = None
         return previous
 
 

@@ -21,6 +21,7 @@ from typing import Any, Never, cast
 
 from gae_broker.engine import runtime as runtimes
 from gae_broker.engine.runtime import Runtime, SystemClock
+from gae_broker.settings import Settings
 from gae_broker.testing.environment import DEFAULT_ENVIRONMENT, Environment
 from gae_broker.testing.stub import TaskQueueServiceStub
 
@@ -189,11 +190,12 @@ def _unsupported(service: str) -> StubNotSupportedError:
 class _NoTaskQueue:
     """Stands where the runtime would, so that a test never reaches the real task queue by mistake.
 
-    It knows the time, so that a `Task` can be made.
+    It knows the time and the defaults, so that a `Task` and a deferred call can be made.
     """
 
     def __init__(self) -> None:
         self.clock = SystemClock()
+        self.settings = Settings()
 
     def __getattr__(self, name: str) -> Never:
         raise AssertionError(f'No api proxy found for service "{TASKQUEUE_SERVICE_NAME}"')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import NoReturn
 
 from gae_broker import deferred
@@ -58,3 +60,18 @@ def fail_once() -> NoReturn:
 
 def fail() -> NoReturn:
     raise ZeroDivisionError
+
+
+def _guarded(function: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(function)
+    def guard(*args: object) -> object:
+        if "forbidden" in args:
+            raise PermissionError
+        return function(*args)
+
+    return guard
+
+
+@_guarded
+def guarded(*args: object) -> object:
+    return record("guarded", *args)
