@@ -210,7 +210,7 @@ def _read(environ: WSGIEnvironment, spool: Spool) -> bool:
         left = left if left is None else left - len(chunk)
         if not spool.feed(chunk):
             return False
-    return True
+    return not left
 
 
 def _answer(start_response: StartResponse, status: HTTPStatus, text: str) -> Iterable[bytes]:
