@@ -6,7 +6,6 @@ where that is signed, `Guard.accept` at the body that was received.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import posixpath
 import threading
@@ -17,6 +16,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from gae_broker.domain import signing
+from gae_broker.domain.loopback import is_loopback_address
 from gae_broker.domain.origin import Origin
 from gae_broker.domain.replays import Replays
 from gae_broker.domain.security_settings import Unsigned
@@ -190,7 +190,7 @@ class Guard:
         return Verdict(signature=signature) if refusal is None else Verdict(refusal=refusal)
 
     def _is_believed(self, asked: Asked) -> bool:
-        if not self._believes_loopback or asked.is_forwarded or not _is_loopback(asked.remote):
+        if not self._believes_loopback or asked.is_forwarded or not is_loopback_address(asked.remote):
             return False
         return any(signing.normal(name) == b"x-appengine-taskname" for name, _ in asked.headers)
 
@@ -229,15 +229,6 @@ def is_reserved(name: str) -> bool:
 def _plain(path: bytes) -> bytes:
     """A path without empty and dot segments, as some servers and routers make it before they look where it leads."""
     return posixpath.normpath(b"/" + path.lstrip(b"/"))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
 
 
 def _now_us() -> int:

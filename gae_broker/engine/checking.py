@@ -14,6 +14,7 @@ from gae_broker.domain import queue_yaml
 from gae_broker.domain.queue import Queue, QueueFile
 from gae_broker.domain.setting_values import mask
 from gae_broker.engine.runtime import SystemClock
+from gae_broker.engine.security_checks import security_checks
 from gae_broker.errors import ConfigurationError, Error
 from gae_broker.ports import Check, CheckStatus, Needs, Role
 from gae_broker.settings import Settings
@@ -36,7 +37,7 @@ class Finding:
 
 
 def examine(settings: Settings, role: Role | None = None) -> Iterator[Finding]:
-    """Check queue.yaml, broker, ledger and targets; opens what it needs, and closes it.
+    """Check queue.yaml, broker, ledger, targets and signing; opens what it needs, and closes it.
 
     Args:
         settings: what to check.
@@ -48,6 +49,7 @@ def examine(settings: Settings, role: Role | None = None) -> Iterator[Finding]:
     yield from _broker(settings, Needs(queues, _longest_s(settings, queues), role))
     yield from _ledger(settings)
     yield from (Finding(_target(name, target)) for name, target in settings.targets.items())
+    yield from (Finding(check, configured=True) for check in security_checks(settings))
 
 
 def _queue_yaml(settings: Settings) -> tuple[QueueFile, list[Check]]:
