@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from gae_broker.domain import security_settings as security
 from gae_broker.domain import setting_values as values
 from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.keyring import Keyring
+from gae_broker.domain.option import Option, described
 from gae_broker.domain.security_settings import Authorization, Unsigned, UnsignedPayloads
 from gae_broker.domain.setting_values import Processes, mask
 from gae_broker.errors import SettingsError
@@ -32,47 +33,13 @@ PYPROJECT = "pyproject.toml"
 DEFAULT_SOURCE = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What is known of a setting beside its type and default.
-
-    Attributes:
-        parse: makes the value of a text, a number or a TOML table; raises ValueError with what was expected.
-        show: the value as text that ``parse`` reads again, passwords masked.
-        metavar: what stands for the value in ``--help``.
-        help: one line for ``--help`` and the docs.
-        secret: whether it may hold a password; it then has a ``_FILE`` variable.
-        hidden: whether all of it is secret, so that not even a malformed one is quoted.
-    """
-
-    parse: Callable[[object], object]
-    show: Callable[[object], str]
-    metavar: str
-    help: str
-    secret: bool = False
-    hidden: bool = False
-
-
-def _option(
-    parse: Callable[[object], object],
-    show: Callable[[object], str],
-    metavar: str,
-    text: str,
-    *,
-    secret: bool = False,
-    hidden: bool = False,
-) -> dict[str, Option]:
-    """A field's metadata; the arguments are those of `Option`."""
-    return {"option": Option(parse, show, metavar, text, secret or hidden, hidden)}
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """Everything that can be set. `load` finds the values; the constructor takes them as they are."""
 
     url: str = field(
         default="embedded:///gae-broker.db",
-        metadata=_option(
+        metadata=described(
             values.text,
             mask,
             "URL",
@@ -82,7 +49,7 @@ class Settings:
     )
     ledger: str = field(
         default="",
-        metadata=_option(
+        metadata=described(
             values.text,
             mask,
             "URL",
@@ -92,11 +59,13 @@ class Settings:
     )
     queue_yaml: str = field(
         default="queue.yaml",
-        metadata=_option(values.text, str, "FILE", "queue.yaml; where there is none, only the queue 'default' exists."),
+        metadata=described(
+            values.text, str, "FILE", "queue.yaml; where there is none, only the queue 'default' exists."
+        ),
     )
     targets: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=_option(
+        metadata=described(
             values.targets,
             values.show_targets,
             "NAME=TARGET,...",
@@ -105,43 +74,43 @@ class Settings:
     )
     processes: Processes = field(
         default=Processes(1, 1),
-        metadata=_option(
+        metadata=described(
             values.processes, str, "N|MIN-MAX", "Processes that call module:app targets, or bounds of how many."
         ),
     )
     threads: int = field(
         default=10,
-        metadata=_option(
+        metadata=described(
             values.count(1, 1000), str, "N", "Requests at a time in each process that calls module:app targets."
         ),
     )
     tombstone_s: float = field(
         default=604_800.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(0, 365 * 86_400), values.show_seconds, "TIME", "How long a name stays taken after its task."
         ),
     )
     publish_deadline_s: float = field(
         default=10.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(0.1, 3_600), values.show_seconds, "TIME", "How long an add waits for the broker's confirm."
         ),
     )
     claim_takeover_s: float = field(
         default=30.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(1, 86_400), values.show_seconds, "TIME", "When an unfinished add of a name may be redone."
         ),
     )
     dispatch_deadline_s: float = field(
         default=600.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(0.1, 86_400), values.show_seconds, "TIME", "A handler's time, unless the task names one."
         ),
     )
     drain_timeout_s: float = field(
         default=30.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(0, 86_400),
             values.show_seconds,
             "TIME",
@@ -150,15 +119,17 @@ class Settings:
     )
     probe_bind: str = field(
         default="",
-        metadata=_option(values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere."),
+        metadata=described(
+            values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere."
+        ),
     )
     prefix: str = field(
         default="gaetq",
-        metadata=_option(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ."),
+        metadata=described(values.prefix, str, "NAME", "First part of the names of all objects in RabbitMQ."),
     )
     declaring: str = field(
         default=Declaring.DECLARE.value,
-        metadata=_option(
+        metadata=described(
             values.one_of(*Declaring),
             str,
             "declare|verify",
@@ -167,7 +138,7 @@ class Settings:
     )
     delays: str = field(
         default=Delays.WHEEL.value,
-        metadata=_option(
+        metadata=described(
             values.one_of(*Delays),
             str,
             "wheel|plugin",
@@ -176,7 +147,7 @@ class Settings:
     )
     management: str = field(
         default="",
-        metadata=_option(
+        metadata=described(
             values.text,
             mask,
             "URL",
@@ -186,13 +157,13 @@ class Settings:
     )
     default_version_hostname: str = field(
         default="",
-        metadata=_option(
+        metadata=described(
             values.text, str, "HOST", "Host header of tasks that name no target; empty: the target's own."
         ),
     )
     signing_keys: Keyring = field(
         default=Keyring(),
-        metadata=_option(
+        metadata=described(
             keyring.parse,
             keyring.show,
             "ID:KEY,...",
@@ -202,13 +173,13 @@ class Settings:
     )
     signing_window_s: float = field(
         default=300.0,
-        metadata=_option(
+        metadata=described(
             values.seconds(1, 86_400), values.show_seconds, "TIME", "How old a request's signature may be."
         ),
     )
     signed_paths: tuple[str, ...] = field(
         default=(),
-        metadata=_option(
+        metadata=described(
             security.paths,
             security.show_items,
             "PATH,...",
@@ -217,7 +188,7 @@ class Settings:
     )
     unsigned_requests: str = field(
         default=Unsigned.REFUSE.value,
-        metadata=_option(
+        metadata=described(
             values.one_of(*Unsigned),
             str,
             "refuse|loopback",
@@ -226,7 +197,7 @@ class Settings:
     )
     authorization: Mapping[str, Authorization] = field(
         default_factory=dict,
-        metadata=_option(
+        metadata=described(
             security.authorization,
             security.show_authorization,
             "NAME=HEADER,...",
@@ -236,7 +207,7 @@ class Settings:
     )
     deferred_unsigned: str = field(
         default=UnsignedPayloads.REFUSE.value,
-        metadata=_option(
+        metadata=described(
             values.one_of(*UnsignedPayloads),
             str,
             "refuse|accept",
@@ -245,7 +216,7 @@ class Settings:
     )
     deferred_allow: tuple[str, ...] = field(
         default=(),
-        metadata=_option(
+        metadata=described(
             security.patterns,
             security.show_items,
             "NAME,...",
