@@ -56,7 +56,9 @@ def test_verifying_names_what_is_missing_and_makes_nothing(place):
     assert place.management.call("GET", f"queues/{place.virtual_host}") == []
     place.broker().declare(QUEUES)
     verifying.declare(QUEUES)
-    with pytest.raises(ConfigurationError, match=r"lacks 'gaetq\.dead\.q\.other', 'gaetq\.push\.q\.other', 'gaetq\.owner\.other'; run"):
+    with pytest.raises(
+        ConfigurationError, match=r"lacks 'gaetq\.dead\.q\.other', 'gaetq\.push\.q\.other', 'gaetq\.owner\.other'; run"
+    ):
         verifying.declare([*QUEUES, Queue("other")])
 
 
