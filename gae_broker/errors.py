@@ -25,7 +25,8 @@ The tree, additions to App Engine's own marked with ``+``::
     │       ├── InvalidEtaError
     │       └── TaskTooLargeError
     │           └── TransactionalRequestTooLargeError
-    ├── DeadlineExceededError            (App Engine: runtime.apiproxy_errors)
+    ├── ApiProxyError                    (App Engine: runtime.apiproxy_errors.Error)
+    │   └── DeadlineExceededError
     └── deferred.Error                   (raised by and for deferred handlers)
         ├── PermanentTaskFailure
         └── SingularTaskFailure
@@ -207,7 +208,11 @@ class StorageError(Error):
     """The embedded database file is damaged, or is of a version this release does not read."""
 
 
-class DeadlineExceededError(Exception):
+class ApiProxyError(Exception):
+    """Base of the errors of App Engine's API proxy (App Engine: ``apiproxy_errors.Error``)."""
+
+
+class DeadlineExceededError(ApiProxyError):
     """The call took longer than its deadline (App Engine: ``apiproxy_errors.DeadlineExceededError``)."""
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -214,6 +214,7 @@ class _Slot:
         self.lock = threading.RLock()
         self.runtime: Runtime | None = None
         self.settings: Settings | None = None
+        self.source: Callable[[], Runtime | None] | None = None
         self.inherited: list[Runtime] = []
         self.watches_forks = False
 
@@ -242,7 +243,7 @@ def current() -> Runtime:
         StorageError: a database file is damaged, or of another version.
         TransientError: broker or ledger cannot be reached; the next call tries again.
     """
-    runtime = _slot.runtime
+    runtime = _chosen()
     if runtime is not None:
         return runtime
     with _slot.lock:
@@ -254,7 +255,7 @@ def current() -> Runtime:
 
 def now_us() -> int:
     """Microseconds since the epoch by the process's runtime, by the host's clock while there is none; opens none."""
-    runtime = _slot.runtime
+    runtime = _chosen()
     return SystemClock().now_us() if runtime is None else runtime.clock.now_us()
 
 
@@ -270,6 +271,20 @@ def settings() -> Settings:
     if _slot.settings is None:
         _slot.settings = Settings.load()
     return _slot.settings
+
+
+def _chosen() -> Runtime | None:
+    """The runtime that the source names, or else the process's, if there is one."""
+    named = None if _slot.source is None else _slot.source()
+    return _slot.runtime if named is None else named
+
+
+def follow(source: Callable[[], Runtime | None] | None) -> None:
+    """Ask ``source`` at every call which runtime to use; ``None`` of it means the process's.
+
+    For hosts that have a registry of their own in which a task queue can be replaced, as App Engine's API proxy.
+    """
+    _slot.source = source
 
 
 def use(runtime: Runtime | None) -> Runtime | None:

@@ -164,7 +164,7 @@ class RPC(Generic[Result_co]):
         begun = self.__once is None or not self.__once.take()
         what = "it may yet be done" if begun else "it was not begun, and will not be"
         text = f"{self.__method} took longer than its deadline of {self.__deadline} s; {what}"
-        self.__settle(None, errors.DeadlineExceededError(text))
+        self.__settle(None, self._deadline_error(text))
 
     def __require_call(self) -> None:
         if self.__method is None:
@@ -188,9 +188,10 @@ class RPC(Generic[Result_co]):
             self.__settled.result(self.__left_s())
         except futures.TimeoutError:
             self.__expire()
-        self.__call_back()
+        self._call_back()
 
-    def __call_back(self) -> None:
+    def _call_back(self) -> None:
+        """Call the callback, unless that was done."""
         with self.__lock:
             if self.__called_back:
                 return
@@ -245,6 +246,11 @@ class RPC(Generic[Result_co]):
         """Call when the call is finished or its deadline is over, from any thread; at once if it is."""
         self.__settled.add_done_callback(lambda _: call())
 
+    @property
+    def _settlement(self) -> futures.Future[None]:
+        """Done when the call is finished or its deadline is over."""
+        return self.__settled
+
     def _watch_deadline(self) -> None:
         """Let the deadline end the call even while nobody waits."""
         left_s = self.__left_s()
@@ -254,6 +260,11 @@ class RPC(Generic[Result_co]):
         timer.daemon = True
         timer.start()
         self._when_settled(timer.cancel)
+
+    @staticmethod
+    def _deadline_error(text: str) -> BaseException:
+        """What is raised when the deadline is over."""
+        return errors.DeadlineExceededError(text)
 
     @classmethod
     def wait_any(cls, rpcs: Iterable[RPC[Result_co]]) -> RPC[Result_co] | None:
@@ -274,7 +285,7 @@ class RPC(Generic[Result_co]):
         if first is None:
             first = min(waiting, key=lambda rpc: rpc.__due_s)
             first.__expire()
-        first.__call_back()
+        first._call_back()
         return first
 
     @classmethod

@@ -7,24 +7,25 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from gae_broker.taskqueue import ndb_rpc
+from gae_broker.taskqueue import google_rpc, ndb_rpc
 from gae_broker.taskqueue.rpc import RPC
 
-_BUILDERS: dict[str, Callable[[ModuleType], type[RPC[Any]]]] = {
-    # The place for legacy App Engine too: "google.appengine.api.apiproxy_stub_map", a subclass of its UserRPC.
-    "google.cloud.ndb.tasklets": ndb_rpc.build,
+_BUILDERS: dict[str, tuple[str, Callable[[ModuleType], type[RPC[Any]]]]] = {
+    "google.cloud.ndb.tasklets": ("Future", ndb_rpc.build),
+    "google.appengine.api.apiproxy_stub_map": ("UserRPC", google_rpc.build),
 }
-"""By the module that must have been imported already. The first one counts."""
+"""By the module that must have been imported already, and what it must have by then. The first one counts."""
 
 _built: dict[ModuleType, type[RPC[Any]]] = {}
 
 
 def rpc_class() -> type[RPC[Any]]:
     """The class for a call made now."""
-    for name, build in _BUILDERS.items():
+    for name, (needed, build) in _BUILDERS.items():
         module = sys.modules.get(name)
         # A module that another thread is importing just now is there, but not complete.
-        if module is None or not hasattr(module, "Future"):
+        base = getattr(module, needed, None)
+        if module is None or base is None or issubclass(RPC, base):
             continue
         if module not in _built:
             _built.setdefault(module, build(module))

@@ -1,0 +1,42 @@
+"""Which module of ours answers to which name of App Engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_HERE = "gae_broker_adapters.appengine"
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "google.appengine.api.taskqueue": "gae_broker.taskqueue",
+        "google.appengine.api.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
+        "google.appengine.api.taskqueue.taskqueue_stub": f"{_HERE}.taskqueue_stub",
+        "google.appengine.api.labs.taskqueue": "gae_broker.taskqueue",
+        "google.appengine.api.labs.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
+        "google.appengine.ext.deferred": "gae_broker.deferred",
+        "google.appengine.ext.deferred.deferred": "gae_broker.deferred.deferred",
+    },
+)
+"""Ours whether Google's library is installed or not."""
+
+STAND_INS: Mapping[str, str] = MappingProxyType(
+    {
+        "google.appengine.ext.testbed": "gae_broker.testing.testbed",
+        "google.appengine.api.apiproxy_stub_map": f"{_HERE}.apiproxy_stub_map",
+        "google.appengine.runtime.apiproxy_errors": f"{_HERE}.apiproxy_errors",
+    },
+)
+"""Ours where Google's library is not installed; where it is, its own serve, and find our task queue in their place."""
+
+PACKAGES = frozenset(
+    {
+        "google",
+        "google.appengine",
+        "google.appengine.api",
+        "google.appengine.api.labs",
+        "google.appengine.ext",
+        "google.appengine.runtime",
+    },
+)
+"""Packages that the names above lie in. Made, empty, where there is none."""

@@ -1,0 +1,34 @@
+"""Which task queue a call goes to: the one that App Engine's API proxy names, if a test put one there."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gae_broker.engine.runtime import Runtime
+from gae_broker.testing.stub import TaskQueueServiceStub
+
+_PROXY = "google.appengine.api.apiproxy_stub_map"
+_SERVICE = "taskqueue"
+
+
+def registered() -> Runtime | None:
+    """The registered stub's task queue, ``None`` where the process's own serves.
+
+    Raises:
+        AssertionError: Google's testbed is active and has no task queue stub; as there, a test never reaches a
+            real task queue by mistake.
+    """
+    proxy = getattr(sys.modules.get(_PROXY), "apiproxy", None)
+    if proxy is None:
+        return None
+    stub = proxy.GetStub(_SERVICE)
+    if isinstance(stub, TaskQueueServiceStub):
+        return stub.bench.runtime
+    if stub is None and os.environ.get("SERVER_SOFTWARE") == "Development/1.0 (testbed)" and _is_googles(proxy):
+        raise AssertionError(f'No api proxy found for service "{_SERVICE}"')
+    return None
+
+
+def _is_googles(proxy: object) -> bool:
+    return type(proxy).__module__ == _PROXY
