@@ -237,7 +237,13 @@ def test_what_we_added_is_caught_by_app_engines_except_clauses():
         if isinstance(value, type) and issubclass(value, Exception) and value.__name__ not in ANCESTRY
     }
     outside = {error.__name__ for error in ours if not issubclass(error, errors.Error)}
-    assert outside == {"DeadlineExceededError", "DeferredError", "PermanentTaskFailure", "SingularTaskFailure"}
+    assert outside == {
+        "ApiProxyError",
+        "DeadlineExceededError",
+        "DeferredError",
+        "PermanentTaskFailure",
+        "SingularTaskFailure",
+    }
 
 
 @pytest.mark.parametrize("name", CONSTANTS)

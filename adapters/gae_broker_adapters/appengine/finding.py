@@ -78,7 +78,7 @@ class AppEngineFinder(MetaPathFinder):
 
     @staticmethod
     def _behind_an_alias(fullname: str, path: Sequence[str] | None) -> ModuleSpec | None:
-        """What ``from google.appengine.api.taskqueue import name`` asks for: Python builds the name from our module's."""
+        """What ``from google.appengine.api.taskqueue import x`` asks for: Python names it after our module."""
         parent, _, name = fullname.rpartition(".")
         theirs = _THEIRS.get(parent)
         if theirs is None or _elsewhere(fullname, path) is not None:
