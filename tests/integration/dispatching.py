@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,8 +97,12 @@ class Ground:
 
         asyncio.run(both())
 
-    def tasks(self, queue: str = "default") -> int:
-        return self.runtime.statistician.fetch(queue).tasks
+    def comes_to_hold(self, count: int, queue: str = "default") -> bool:
+        """Whether the queue's figures say so before long: an ack is on its way when its attempt is told of."""
+        deadline_s = time.monotonic() + GUARD_S
+        while (tasks := self.runtime.statistician.fetch(queue).tasks) != count and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        return tasks == count
 
 
 @contextmanager

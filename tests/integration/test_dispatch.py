@@ -33,7 +33,7 @@ def test_every_task_runs_once_with_app_engines_headers(application):
 
         field.serve(scenario)
         assert sorted(application.names) == sorted(f"t{number}" for number in range(300))
-        assert field.tasks() == 0
+        assert field.comes_to_hold(0)
     environ = application.requests[0]
     assert environ["HTTP_X_APPENGINE_QUEUENAME"] == "default"
     assert environ["HTTP_X_APPENGINE_TASKRETRYCOUNT"] == "0"
@@ -81,7 +81,7 @@ def test_a_task_over_its_limits_is_given_up_and_kept_among_the_dead(application)
 
         field.serve(scenario)
         assert [event.attempt for event in field.watcher.events] == [1, 2, 3]
-        assert field.tasks("q") == 0
+        assert field.comes_to_hold(0, "q")
         assert field.runtime.broker.depth(Kind.DEAD, "q").ready == 1
 
 

@@ -86,7 +86,7 @@ def test_what_could_not_be_settled_is_settled_later_and_does_not_run_again(appli
 
         field.serve(scenario)
         assert application.names == ["named"]
-        assert field.tasks() == 0
+        assert field.comes_to_hold(0)
 
 
 def test_stopping_waits_for_what_runs_and_leaves_the_rest(application):
@@ -134,7 +134,7 @@ def test_what_does_not_end_in_time_goes_back_to_its_queue(application, forced):
         field.serve(scenario, stop=False, drain_timeout_s=GUARD_S * 2 if forced else 0.05)
         over.set()
         assert field.watcher.events == []
-        assert field.tasks() == 1
+        assert field.comes_to_hold(1)
 
         async def again(_):
             await field.watcher.attempts(1)

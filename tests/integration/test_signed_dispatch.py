@@ -168,7 +168,7 @@ def test_a_dispatcher_without_the_key_gets_nothing_done_and_loses_nothing(base, 
             assert b"not taken for a request of the task queue" in event.body_excerpt
 
         field.serve(scenario)
-        assert field.tasks("mail") == 1
+        assert field.comes_to_hold(1, "mail")
     assert not handlers.tasks
 
 
@@ -197,7 +197,7 @@ def test_signed_deferred_calls_are_made_and_forged_ones_end(base):
         field.serve(scenario)
         (forged,) = field.watcher.those(task="forged")
         assert forged.body_excerpt == b"PermanentTaskFailure"
-        assert field.tasks() == 0
+        assert field.comes_to_hold(0)
     assert sorted(map(len, map(str, MADE))) == [1, 200_003]
 
 
