@@ -23,12 +23,13 @@ class RabbitMQCluster:
     Args:
         version: the series.
         config: further lines of each node's ``rabbitmq.conf``.
+        advanced: the text of each node's ``advanced.config``.
 
     Attributes:
         nodes: each can be killed, paused and started again as a single one can.
     """
 
-    def __init__(self, version: str = VERSIONS[-1], *, config: str = "") -> None:
+    def __init__(self, version: str = VERSIONS[-1], *, config: str = "", advanced: str = "") -> None:
         owner = session.current()
         owner.uses_docker()
         try:
@@ -48,6 +49,7 @@ class RabbitMQCluster:
                 hostname=name,
                 network=self._network,
                 config="\n".join([*peers, config, ""]),
+                advanced=advanced,
                 environment={"RABBITMQ_ERLANG_COOKIE": cookie},
             )
             for name in names

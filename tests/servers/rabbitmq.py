@@ -26,6 +26,7 @@ from tests.servers.ports import free_port
 AMQP_PORT = 5672
 MANAGEMENT_PORT = 15672
 CONFIGURATION = "/etc/rabbitmq/conf.d/90-test.conf"
+ADVANCED = "/etc/rabbitmq/advanced.config"
 BOOT_S = 120.0
 _POLL_S = 0.1
 _FILES = 65_536
@@ -44,6 +45,7 @@ class RabbitMQContainer:
         hostname: the node's name is ``rabbit@<hostname>``; made up where none is given.
         network: a network in which other containers find it by its hostname.
         config: further lines of ``rabbitmq.conf``.
+        advanced: the text of ``advanced.config``.
         environment: further environment variables.
         contents: of files by their path, copied into it.
         ports: further ports of it that are to be reached from here; see `port_of`.
@@ -56,6 +58,7 @@ class RabbitMQContainer:
         hostname: str | None = None,
         network: Network | None = None,
         config: str = "",
+        advanced: str = "",
         environment: dict[str, str] | None = None,
         contents: Mapping[str, bytes] | None = None,
         ports: Sequence[int] = (),
@@ -92,6 +95,8 @@ class RabbitMQContainer:
         self._container.with_copy_into_container(f"* - nofile {files}\n".encode(), _LIMITS)
         if config:
             self._container.with_copy_into_container(config.encode(), CONFIGURATION)
+        if advanced:
+            self._container.with_copy_into_container(advanced.encode(), ADVANCED)
 
     # ------------------------------------------------------------------------------------------ where it is
 
