@@ -6,8 +6,8 @@ connection or node is gone. (An exclusive queue would be simpler. But since 4.2 
 down, locked, until the node is back: rabbitmq-server #14573.)
 
 Tokens are not counted: the queue has one receiver, and keeps one token at most that nobody holds. So whoever waits may
-offer another one from time to time, which mends a queue that was purged; and an owner may replace its own, long before
-the broker takes it for forgotten.
+offer another one from time to time, which makes the first and mends a queue that was purged. An owner puts its token
+back, and gets it again, long before the broker takes it for forgotten.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pika
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
-from gae_broker_adapters.brokers.rabbitmq.topology import Names, owner_key
+from gae_broker.domain.message import Message
+from gae_broker.domain.task import Kind
+from gae_broker_adapters.brokers.rabbitmq.returning import Publish
+from gae_broker_adapters.brokers.rabbitmq.topology import owner_key
 
 _log = logging.getLogger(__name__)
 _AGAIN_S = 1.0
@@ -31,7 +37,60 @@ _OFFER_S = 5.0
 _RENEW_S = 600.0
 """RabbitMQ's consumer timeout is 30 minutes; before 3.12 no queue can have one of its own."""
 _NOT_FOUND = 404
-_TOKEN = pika.BasicProperties(delivery_mode=2)
+_DEADLINE_S = 5.0
+
+
+class Offers:
+    """Puts tokens into queues, on the publisher's connection: an alarm stops one that publishes, acks included.
+
+    Args:
+        publish: as `Publisher.publish`.
+    """
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._lock = threading.Lock()
+        self._wanted: set[str] = set()
+        self._is_busy = False
+        self._helper: ThreadPoolExecutor | None = None
+        self._is_closed = False
+
+    def add(self, queue: str) -> None:
+        """Put a token into a queue soon, from any thread; it does not matter whether that succeeds."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._wanted.add(queue)
+            if self._is_busy:
+                return
+            self._is_busy = True
+            if self._helper is None:
+                self._helper = ThreadPoolExecutor(1, thread_name_prefix="gae-broker-offers")
+            self._helper.submit(self._put)
+
+    def close(self) -> None:
+        """Let go of the helping thread. Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.shutdown(wait=False)
+
+    def _put(self) -> None:
+        while True:
+            with self._lock:
+                queues, self._wanted = self._wanted, set()
+                if not queues:
+                    self._is_busy = False
+                    return
+            try:
+                self._publish([_token(queue) for queue in queues], _DEADLINE_S)
+            except Exception as exc:  # noqa: BLE001 - it is tried again, as long as a token is missing
+                _log.info("no tokens were put into the queues of owners: %s", exc)
+
+
+def _token(queue: str) -> Message:
+    return Message(secrets.token_hex(16), Kind.PUSH, owner_key(queue), "token", 0, "", b"")
 
 
 class Claim:
@@ -39,7 +98,8 @@ class Claim:
 
     Args:
         queue: the App Engine queue's name.
-        names: the names of everything in the broker.
+        name: that of the queue with the token.
+        offers: where missing tokens come from.
         granted: called when the queue is owned.
         lost: called when it is not any more, though the connection is there.
     """
@@ -47,13 +107,14 @@ class Claim:
     def __init__(
         self,
         queue: str,
-        names: Names,
+        name: str,
+        offers: Offers,
         granted: Callable[[SelectConnection], None],
         lost: Callable[[Exception], None],
     ) -> None:
         self._queue = queue
-        self._name = names.owner(queue)
-        self._route = names.entrance, owner_key(queue)
+        self._name = name
+        self._offers = offers
         self._granted = granted
         self._lost = lost
         self._channel: Channel | None = None
@@ -92,12 +153,9 @@ class Claim:
         if not self._uses(channel) or self._is_granted:
             return
         self._wait_s, self._fault = _AGAIN_S, ""
-        self._offer(channel)
+        self._offers.add(self._queue)
         # Jitter: or all standbys would offer in the same moment, for ever.
         channel.connection.ioloop.call_later(_OFFER_S * random.uniform(0.5, 1.5), lambda: self._wait(channel))  # noqa: S311
-
-    def _offer(self, channel: Channel) -> None:
-        channel.basic_publish(*self._route, b"", _TOKEN)
 
     def _received(self, channel: Channel, method: pika.spec.Basic.Deliver, *_: object) -> None:
         if not self._uses(channel):
@@ -109,8 +167,7 @@ class Claim:
 
     def _renew(self, channel: Channel, tag: int) -> None:
         if self._uses(channel):
-            channel.basic_ack(tag)
-            self._offer(channel)
+            channel.basic_nack(tag, requeue=True)
 
     def _closed(self, channel: Channel, error: Exception) -> None:
         """The broker closed the channel, or cancelled the consumer: the queue was deleted, for instance."""

@@ -15,6 +15,7 @@ from functools import partial
 from pika.adapters.select_connection import SelectConnection
 
 from gae_broker.ports import Delivery, Sink, Subscription
+from gae_broker_adapters.brokers.rabbitmq.claiming import Offers
 from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
 from gae_broker_adapters.brokers.rabbitmq.location import Location
 from gae_broker_adapters.brokers.rabbitmq.returning import Publish, Returner
@@ -41,7 +42,8 @@ class QueueConsumer:
         listener = Listener(self._opened, self._closed)
         self.session = Session(location, listener, "gae-broker-consumer", connection_class())
         self._returner = Returner(self.session, publish)
-        self._service = Service(self.session.run, self._returner, self._subscriptions.discard)
+        self._offers = Offers(publish)
+        self._service = Service(self.session.run, self._returner, self._offers, self._subscriptions.discard)
 
     def subscribe(self, queue: str, sink: Sink) -> Subscription:
         """As `Consumer.subscribe`."""
@@ -53,6 +55,7 @@ class QueueConsumer:
     def close(self) -> None:
         """Put back what is held, as far as a few seconds allow, and close the connection. Idempotent."""
         self._end(list(self._subscriptions))
+        self._offers.close()
         self._returner.close()
         self.session.close()
 

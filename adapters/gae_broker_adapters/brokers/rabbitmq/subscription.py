@@ -18,7 +18,7 @@ from gae_broker.domain.task import Kind
 from gae_broker.errors import BrokerUnavailableError
 from gae_broker.ports import Delivery, Sink
 from gae_broker_adapters.brokers.rabbitmq import receipts
-from gae_broker_adapters.brokers.rabbitmq.claiming import Claim
+from gae_broker_adapters.brokers.rabbitmq.claiming import Claim, Offers
 from gae_broker_adapters.brokers.rabbitmq.inlet import Content, Inlet
 from gae_broker_adapters.brokers.rabbitmq.pace import IDLE_S, Pace
 from gae_broker_adapters.brokers.rabbitmq.receipts import Hand, tag_of
@@ -39,11 +39,13 @@ class Service:
     Attributes:
         run: call something in the session's thread.
         returner: puts messages back.
+        offers: see `Claim`.
         forget: called with a subscription that has ended.
     """
 
     run: Callable[[Callable[[], None]], None]
     returner: Returner
+    offers: Offers
     forget: Callable[[QueueSubscription], None]
 
 
@@ -62,7 +64,7 @@ class QueueSubscription:
         self._source = names.queue(Kind.PUSH, queue)
         self._sink = sink
         self._service = service
-        self._claim = Claim(queue, names, self._granted, self.end)
+        self._claim = Claim(queue, names.owner(queue), service.offers, self._granted, self.end)
         self._channel: Channel | None = None
         self._hand: Hand | None = None
         self._waiting: deque[Delivery] = deque()

@@ -114,11 +114,6 @@ class Names:
         return f"{self.prefix}.owner.{queue}"
 
     @property
-    def entrance(self) -> str:
-        """The exchange through which that queue is reached: one that whoever dispatches may write to anyway."""
-        return self.exchange(Kind.PUSH)
-
-    @property
     def seal(self) -> str:
         """The shared exchange that is declared last of all: where it is, what it stands for was complete once."""
         return self.exchange(Kind.PULL)
@@ -220,7 +215,7 @@ def of_owner(names: Names, queue: str, features: Features) -> Topology:
         "x-overflow": "drop-head",
     }
     name = names.owner(queue)
-    return Topology((), (BrokerQueue(name, arguments),), (Binding(names.entrance, name, owner_key(queue)),))
+    return Topology((), (BrokerQueue(name, arguments),), (Binding(names.exchange(Kind.PUSH), name, owner_key(queue)),))
 
 
 def owner_key(queue: str) -> str:
