@@ -20,7 +20,7 @@ test: $(STAMP) oracle servers ## the whole test suite (ARGS="-k lease" passes op
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 faults: $(STAMP) servers ## kill, cut, freeze and fill real servers, and see that nothing is lost
-	@GAE_BROKER_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+	@GAE_BROKER_TEST_FAULTS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS)
 
 servers: ## RabbitMQ and PostgreSQL for the tests: installed on Debian and Ubuntu where that is allowed, else looked for
 	@bash .ci/servers || test -z "$$CI"

@@ -31,3 +31,9 @@ def leader(node: RabbitMQContainer, queue: str) -> str:
     """The name of the node that leads a queue."""
     listed = node.rabbitmqctl("list_queues", "name", "leader")
     return next(line.split()[1] for line in listed.splitlines() if line.split()[0] == queue)
+
+
+def depth(node: RabbitMQContainer, queue: str) -> int:
+    """How many messages a queue holds, the unacked included."""
+    listed = node.rabbitmqctl("list_queues", "name", "messages")
+    return next(int(line.split()[1]) for line in listed.splitlines() if line.split()[0] == queue)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 
@@ -37,10 +38,15 @@ class Producer:
         self._work_ms = work_ms
         self._chance = random.Random(prefix)
         self._number = 0
+        self._is_stopped = False
+
+    def _stop(self) -> None:
+        self._is_stopped = True
 
     def run(self, count: int, every_s: float) -> None:
-        """Add ``count`` tasks, pausing ``every_s`` between the calls."""
-        while self._number < count:
+        """Add ``count`` tasks, pausing ``every_s`` between the calls; fewer where SIGTERM comes before."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        while self._number < count and not self._is_stopped:
             way = self._chance.choice(WAYS)
             self._add([self._make(way) for _ in range(BATCH if way == "batch" else 1)])
             time.sleep(every_s)

@@ -22,6 +22,10 @@ from tests.servers.rabbitmq import RabbitMQContainer
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
+SECOND_US = 1_000_000
+MANY = 10_000
+"""More than any test adds."""
+PACE_S = 0.03
 IN_PROCESS = "wsgi+tests.faults.handler:app"
 
 
@@ -130,9 +134,9 @@ class Site:
         return Runtime.open(Settings.load(environ=found | settings))
 
     def producer(
-        self, count: int, *, method: str = "POST", every_s: float = 0.0, work_ms: int = 2, url: str = ""
+        self, count: int = MANY, *, method: str = "POST", every_s: float = PACE_S, work_ms: int = 2, url: str = ""
     ) -> Process:
-        """Start adding tasks."""
+        """Start adding tasks, some 140 a second at the default pace until `Process.end`."""
         self._producers += 1
         words = ["-m", "tests.faults.producer", self.queue, method, f"p{self._producers}", str(count), str(every_s)]
         return self._start([*words, str(work_ms)], f"producer{self._producers}", url, log=self.added)
@@ -254,6 +258,18 @@ class Site:
     def again(self) -> set[str]:
         """Tasks that ended well more than once."""
         return {identity for identity, count in self.done().items() if count > 1}
+
+    def again_outside(self, *windows: tuple[int, int]) -> set[str]:
+        """Of those, the ones whose first good end was not within, or a second around, any of these windows."""
+        first: dict[str, int] = {}
+        for words in self.words(self.log):
+            if words[0] == "end" and words[4] == "200":
+                first.setdefault(words[3], int(words[1]))
+        return {
+            identity
+            for identity in self.again()
+            if not any(since - SECOND_US < first[identity] < until + SECOND_US for since, until in windows)
+        }
 
     def early(self) -> list[Execution]:
         """Executions that began before their task was due."""

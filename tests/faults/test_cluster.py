@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.faults import handler
 from tests.faults.brokers import CONFIG, leader
 from tests.faults.site import Site
 from tests.servers.cluster import RabbitMQCluster
 from tests.servers.rabbitmq import RabbitMQContainer
 
-TASKS = 400
-PACE_S = 0.06
+SOME = 80
 
 
 @pytest.fixture(scope="module")
@@ -47,32 +47,36 @@ def without(cluster: RabbitMQCluster, victim: RabbitMQContainer) -> Iterator[Non
 @pytest.mark.parametrize("which", ["leader", "dispatcher"])
 def test_a_node_is_killed_and_comes_back(cluster: RabbitMQCluster, make_site, which: str) -> None:
     site: Site = make_site(cluster.nodes[0], url=cluster.url)
-    dispatcher, producer = site.dispatcher(), site.producer(TASKS, every_s=PACE_S)
-    site.await_done(TASKS // 5)
+    dispatcher, producer = site.dispatcher(), site.producer()
+    site.await_done(SOME)
     queue = f"gaetq.push.q.{site.queue}"
     of_leader = leader(cluster.nodes[0], queue)
-    victim = _node(cluster, of_leader if which == "leader" else _consumed_at(cluster.nodes[0], queue))
+    victim = _node(
+        cluster, of_leader if which == "leader" else _consumed_at(cluster.nodes[0], f"gaetq.owner.{site.queue}")
+    )
     site.server = next(node for node in cluster.nodes if node is not victim)
+    since_us = handler.now_us()
     with without(cluster, victim):
         # Two of three go on, with what came before and with what comes now.
-        site.await_done(len(site.done()) + TASKS // 5)
+        site.await_done(len(site.done()) + SOME)
         assert leader(site.server, queue) != victim.node
-    assert producer.wait() == 0
+    until_us = handler.now_us()
+    assert producer.end() == 0
     site.await_all_done()
     assert dispatcher.is_running
     assert not site.early()
-    assert len(site.again() - site.unsure()) <= 20
+    assert site.again_outside((since_us, until_us)) <= site.unsure()
 
 
 def test_pull_tasks_outlive_a_node(cluster: RabbitMQCluster, make_site) -> None:
     site: Site = make_site(cluster.nodes[0], "  mode: pull\n", url=cluster.url)
-    producer, worker = site.producer(TASKS, method="PULL", every_s=PACE_S), site.worker()
-    site.await_done(TASKS // 5)
+    producer, worker = site.producer(method="PULL"), site.worker()
+    site.await_done(SOME)
     victim = _node(cluster, leader(cluster.nodes[0], f"gaetq.pull.q.{site.queue}"))
     site.server = next(node for node in cluster.nodes if node is not victim)
     with without(cluster, victim):
-        site.await_done(len(site.done()) + TASKS // 5)
-    assert producer.wait() == 0
+        site.await_done(len(site.done()) + SOME)
+    assert producer.end() == 0
     site.await_all_done()
     assert worker.is_running
     assert not site.early()
