@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 
 import pika
 import pytest
@@ -59,26 +61,38 @@ def test_a_queue_that_is_not_there_is_waited_for_and_said_once(bench, operator, 
     assert recorder.lost == []
 
 
-def test_a_claim_deleted_by_somebody_ends_the_subscription(bench, rabbitmq_url):
-    """A cluster's nodes that lost each other do that; here the owner's own connection does."""
+def test_an_owner_whose_token_queue_is_deleted_ends_the_subscription(bench, operator):
     recorder = Recorder(bench.broker, bench.push, demand=10)
     recorder.await_owned()
-    session = bench.broker._consumer.session
-    session.run(lambda: session._connection.channel(on_open_callback=_delete(f"gaetq.owner.{bench.push}")))
+    operator.queue_delete(f"gaetq.owner.{bench.push}")
     eventually(lambda: recorder.lost, "word of the end")
-    assert f"'gaetq.owner.{bench.push}', was deleted" in str(recorder.lost[0])
-    successor = Recorder(bench.open(), bench.push, demand=10)
-    successor.await_owned()
+    assert f"RabbitMQ cancelled its claim in 'gaetq.owner.{bench.push}'" in str(recorder.lost[0])
+    bench.broker.declare([Queue(bench.push)])
+    Recorder(bench.open(), bench.push, demand=10).await_owned()
 
 
-def _delete(name):
-    return lambda channel: channel.queue_delete(name)
+def test_the_owner_can_be_told_in_the_console(bench, rabbitmq, rabbitmq_url):
+    if rabbitmq.management is None:
+        pytest.skip("only the URL of this server is known")
+    standby = Bench(OPENER, rabbitmq_url)
+    try:
+        Recorder(bench.broker, bench.push).await_owned()
+        Recorder(standby.broker, bench.push)
+        tags = []
 
+        def told():
+            tags[:] = [
+                (consumer["consumer_tag"], consumer["active"])
+                for consumer in rabbitmq.management.call("GET", f"consumers/{rabbitmq_url.rpartition('/')[2]}")
+                if consumer["queue"]["name"] == f"gaetq.owner.{bench.push}"
+            ]
+            return len(tags) == 2
 
-def test_the_owner_can_be_told_in_the_console(bench, operator):
-    Recorder(bench.broker, bench.push).await_owned()
-    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="RESOURCE_LOCKED"):
-        operator.queue_declare(f"gaetq.owner.{bench.push}", passive=True)
+        eventually(told, "both consumers to be listed")
+        own = f"{socket.gethostname()}:{os.getpid()}"
+        assert sorted(tags) == [(own, False), (own, True)]
+    finally:
+        standby.close()
 
 
 def test_what_is_held_when_the_connection_ends_comes_back_and_counts(bench):

@@ -119,6 +119,7 @@ class Claim:
         self._lost = lost
         self._channel: Channel | None = None
         self._is_granted = False
+        self._is_cancelled = False
         self._is_released = False
         self._wait_s = _AGAIN_S
         self._fault = ""
@@ -139,9 +140,9 @@ class Claim:
         if self._is_released:
             channel.close()
             return
-        self._channel = channel
+        self._channel, self._is_cancelled = channel, False
         channel.add_on_close_callback(self._closed)
-        channel.add_on_cancel_callback(lambda _: channel.close())
+        channel.add_on_cancel_callback(lambda _: self._cancelled(channel))
         channel.basic_qos(prefetch_count=1)
         tag = f"{socket.gethostname()}:{os.getpid()}"  # of a channel's only consumer; for the broker's console
         channel.basic_consume(self._name, self._received, consumer_tag=tag, callback=lambda _: self._wait(channel))
@@ -169,13 +170,19 @@ class Claim:
         if self._uses(channel):
             channel.basic_nack(tag, requeue=True)
 
+    def _cancelled(self, channel: Channel) -> None:
+        self._is_cancelled = True
+        if channel.is_open:
+            channel.close()
+
     def _closed(self, channel: Channel, error: Exception) -> None:
         """The broker closed the channel, or cancelled the consumer: the queue was deleted, for instance."""
         self._channel = None
         if self._is_released or not channel.connection.is_open:
             return
         if self._is_granted:
-            self._lost(RuntimeError(f"its claim in {self._name!r} ended: {error}"))
+            ended = f"its claim in {self._name!r} ended: {error}"
+            self._lost(RuntimeError(f"RabbitMQ cancelled its claim in {self._name!r}" if self._is_cancelled else ended))
             return
         self._wait_s = min(self._wait_s * 2, _LONGEST_S)
         if str(error) != self._fault:
