@@ -134,7 +134,7 @@ def test_two_subscriptions_of_one_process_to_different_queues_do_not_meet(bench)
 @pytest.mark.parametrize("is_lean", [True, False], ids=["lean", "pika's own"])
 def test_without_the_lean_reader_it_works_alike(rabbitmq_url, monkeypatch, is_lean):
     if not is_lean:
-        monkeypatch.setattr("gae_broker_adapters.brokers.rabbitmq.inlet.PRIVATE", {"gone": ("self",)})
+        monkeypatch.setattr("gae_broker_adapters.brokers.rabbitmq.wire.inlet.PRIVATE", {"gone": ("self",)})
     bench = Bench(OPENER, rabbitmq_url)
     try:
         pushed, pulled = bench.stored(30, Kind.PUSH), bench.stored(30)

@@ -15,8 +15,9 @@ from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, Delivery, Needs, Role, Sink
 from gae_broker.testing.contracts.broker_bench import RealClock, eventually
-from gae_broker_adapters.brokers.rabbitmq import open_broker, permissions
+from gae_broker_adapters.brokers.rabbitmq import open_broker
 from gae_broker_adapters.brokers.rabbitmq.broker import RabbitBroker
+from gae_broker_adapters.brokers.rabbitmq.operating import permissions
 from tests.servers.fixtures import RabbitMQ
 from tests.servers.management import Management
 

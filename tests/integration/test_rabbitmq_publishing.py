@@ -25,8 +25,8 @@ from gae_broker.errors import (
     SettingsError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq import publishing
-from gae_broker_adapters.brokers.rabbitmq.outlet import FrameOutlet, PublicOutlet
+from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import publisher as publishing
+from gae_broker_adapters.brokers.rabbitmq.wire.outlet import FrameOutlet, PublicOutlet
 from tests.integration.rabbitmq_publisher import DEADLINE_S, QUEUE, at, message, opened, stored
 
 

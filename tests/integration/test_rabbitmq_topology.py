@@ -14,7 +14,8 @@ from gae_broker.domain.task import Kind
 from gae_broker.errors import ConfigurationError, Error, PermissionDeniedError, SettingsError, UnknownQueueError
 from gae_broker.ports import Action, Role, Sink
 from gae_broker.testing.contracts.broker_bench import RealClock, eventually
-from gae_broker_adapters.brokers.rabbitmq import open_broker, permissions
+from gae_broker_adapters.brokers.rabbitmq import open_broker
+from gae_broker_adapters.brokers.rabbitmq.operating import permissions
 from tests.integration.rabbitmq_world import (
     QUEUES,
     message,

@@ -11,7 +11,7 @@ from pika import frame, spec
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import StorageError
-from gae_broker_adapters.brokers.rabbitmq import envelope, frames
+from gae_broker_adapters.brokers.rabbitmq.wire import envelope, frames
 
 _UNTIMED = settings(deadline=None)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pika import frame, spec
 from pika.adapters.select_connection import SelectConnection
 
-from gae_broker_adapters.brokers.rabbitmq import inlet
-from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
+from gae_broker_adapters.brokers.rabbitmq.wire import inlet
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Inlet, connection_class
 
 OURS = {"gae-task": "t", "gae-due-us": 1 << 40, "gae-meta": '{"ü":1}', "x-delivery-count": 3}
 DEATHS = {"x-death": [{"count": 1, "queue": "q", "time": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)}]}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gae_broker.errors import SettingsError
-from gae_broker_adapters.brokers.rabbitmq import location
+from gae_broker_adapters.brokers.rabbitmq.wire import location
 
 _UNTIMED = settings(deadline=None)
 

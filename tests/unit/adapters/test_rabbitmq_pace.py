@@ -1,6 +1,6 @@
 """When a subscription keeps deliveries at hand, and how many."""
 
-from gae_broker_adapters.brokers.rabbitmq.pace import IDLE_S, LARGEST, SLOW_S, Pace
+from gae_broker_adapters.brokers.rabbitmq.receiving.pace import IDLE_S, LARGEST, SLOW_S, Pace
 
 
 def worked(pace, *, begin_s, count, each_s, pause_s=0.0):

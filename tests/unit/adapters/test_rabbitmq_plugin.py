@@ -7,10 +7,12 @@ import pytest
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import ConfigurationError
-from gae_broker_adapters.brokers.rabbitmq import envelope, frames, location, plugin, topology
-from gae_broker_adapters.brokers.rabbitmq.envelope import Delayed, Returned
-from gae_broker_adapters.brokers.rabbitmq.management import Management
+from gae_broker_adapters.brokers.rabbitmq import topology
+from gae_broker_adapters.brokers.rabbitmq.operating import plugin
+from gae_broker_adapters.brokers.rabbitmq.operating.management import Management
 from gae_broker_adapters.brokers.rabbitmq.topology import Features, Names
+from gae_broker_adapters.brokers.rabbitmq.wire import envelope, frames, location
+from gae_broker_adapters.brokers.rabbitmq.wire.envelope import Delayed, Returned
 
 NOW_US = 1_700_000_000_000_000
 NAMES = Names("t")

@@ -10,12 +10,14 @@ from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, Clock, Delivery, Depth, Needs, Plan, Sink, Subscription
 from gae_broker_adapters import forks
-from gae_broker_adapters.brokers.rabbitmq import checking, declaring, definitions, location, planning, plugin, topology
-from gae_broker_adapters.brokers.rabbitmq.consuming import QueueConsumer
-from gae_broker_adapters.brokers.rabbitmq.envelope import Delayed
-from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
-from gae_broker_adapters.brokers.rabbitmq.publishing import ConfirmedPublisher
-from gae_broker_adapters.brokers.rabbitmq.pulling import BatchPuller
+from gae_broker_adapters.brokers.rabbitmq import topology
+from gae_broker_adapters.brokers.rabbitmq.operating import checking, declaring, definitions, planning, plugin
+from gae_broker_adapters.brokers.rabbitmq.operating.management import Management, ManagementError
+from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import ConfirmedPublisher
+from gae_broker_adapters.brokers.rabbitmq.receiving.consumer import QueueConsumer
+from gae_broker_adapters.brokers.rabbitmq.receiving.puller import BatchPuller
+from gae_broker_adapters.brokers.rabbitmq.wire import location
+from gae_broker_adapters.brokers.rabbitmq.wire.envelope import Delayed
 
 _GET_DEADLINE_S = 10.0
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gae_broker.domain.task import Kind
-from gae_broker_adapters.brokers.rabbitmq import versions
+from gae_broker_adapters.brokers.rabbitmq.wire import versions
 
 UNIT_US = 100_000
 RADIX = 16

@@ -12,9 +12,9 @@ from pika.exceptions import ChannelClosedByBroker
 
 from gae_broker.domain.message import Message
 from gae_broker.errors import Error, PermissionDeniedError, TaskTooLargeError, UnknownQueueError
-from gae_broker_adapters.brokers.rabbitmq import envelope
-from gae_broker_adapters.brokers.rabbitmq.batches import Route
-from gae_broker_adapters.brokers.rabbitmq.location import Location
+from gae_broker_adapters.brokers.rabbitmq.publishing.batches import Route
+from gae_broker_adapters.brokers.rabbitmq.wire import envelope
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
 
 _REFUSED, _NOT_FOUND, _PRECONDITION_FAILED = 403, 404, 406
 _EXCHANGE = re.compile(r"exchange '([^']*)'")

@@ -18,13 +18,14 @@ from pika.frame import Method
 
 from gae_broker.domain.message import Message
 from gae_broker.errors import BrokerBlockedError, BrokerUnavailableError, ConfirmTimeoutError, Error, SettingsError
-from gae_broker_adapters.brokers.rabbitmq import batches, failures, refusals
-from gae_broker_adapters.brokers.rabbitmq.batches import Batch, Part, Route
-from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
-from gae_broker_adapters.brokers.rabbitmq.location import Location
-from gae_broker_adapters.brokers.rabbitmq.outlet import Outlet, abort, new_gate, open_outlet
-from gae_broker_adapters.brokers.rabbitmq.session import Listener, Session
-from gae_broker_adapters.brokers.rabbitmq.unconfirmed import Unconfirmed
+from gae_broker_adapters.brokers.rabbitmq.publishing.batches import Batch, Part, Route
+from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import batches, refusals
+from gae_broker_adapters.brokers.rabbitmq.publishing.unconfirmed import Unconfirmed
+from gae_broker_adapters.brokers.rabbitmq.wire import failures
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Inlet, connection_class
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
+from gae_broker_adapters.brokers.rabbitmq.wire.outlet import Outlet, abort, new_gate, open_outlet
+from gae_broker_adapters.brokers.rabbitmq.wire.session import Listener, Session
 
 _NAME = "gae-broker-publisher"
 _PART = 32

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from gae_broker.domain.message import Message
 from gae_broker.errors import InvalidTaskError
-from gae_broker_adapters.brokers.rabbitmq.frames import Cut
-from gae_broker_adapters.brokers.rabbitmq.outlet import Outlet
+from gae_broker_adapters.brokers.rabbitmq.wire.frames import Cut
+from gae_broker_adapters.brokers.rabbitmq.wire.outlet import Outlet
 
 Route = Callable[[Message], tuple[str, str]]
 """The exchange and the routing key of a message, as of now."""

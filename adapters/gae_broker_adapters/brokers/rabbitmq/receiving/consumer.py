@@ -15,13 +15,13 @@ from functools import partial
 from pika.adapters.select_connection import SelectConnection
 
 from gae_broker.ports import Delivery, Sink, Subscription
-from gae_broker_adapters.brokers.rabbitmq.claiming import Offers
-from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
-from gae_broker_adapters.brokers.rabbitmq.location import Location
-from gae_broker_adapters.brokers.rabbitmq.returning import Publish, Returner
-from gae_broker_adapters.brokers.rabbitmq.session import Listener, Session
-from gae_broker_adapters.brokers.rabbitmq.subscription import QueueSubscription, Service
+from gae_broker_adapters.brokers.rabbitmq.receiving.claiming import Offers
+from gae_broker_adapters.brokers.rabbitmq.receiving.returning import Publish, Returner
+from gae_broker_adapters.brokers.rabbitmq.receiving.subscription import QueueSubscription, Service
 from gae_broker_adapters.brokers.rabbitmq.topology import Names
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Inlet, connection_class
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
+from gae_broker_adapters.brokers.rabbitmq.wire.session import Listener, Session
 
 _CLOSE_S = 8.0
 

@@ -18,9 +18,9 @@ from functools import partial
 from gae_broker.domain.message import Message
 from gae_broker.errors import BrokerUnavailableError
 from gae_broker.ports import Delivery
-from gae_broker_adapters.brokers.rabbitmq.envelope import Returned
-from gae_broker_adapters.brokers.rabbitmq.receipts import Hand, by_hand, tag_of
-from gae_broker_adapters.brokers.rabbitmq.session import Session
+from gae_broker_adapters.brokers.rabbitmq.receiving.receipts import Hand, by_hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.wire.envelope import Returned
+from gae_broker_adapters.brokers.rabbitmq.wire.session import Session
 
 Publish = Callable[[Sequence[Message], float], list[Exception | None]]
 

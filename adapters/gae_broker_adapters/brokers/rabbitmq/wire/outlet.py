@@ -18,7 +18,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
 from gae_broker.domain.message import Message
-from gae_broker_adapters.brokers.rabbitmq import envelope, frames
+from gae_broker_adapters.brokers.rabbitmq.wire import envelope, frames
 
 _CHUNK = 256 * 1024
 """What a socket does not take pika copies again and again, so it should not be much."""

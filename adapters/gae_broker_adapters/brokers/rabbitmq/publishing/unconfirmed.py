@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gae_broker.errors import PublishRejectedError, UnknownQueueError
-from gae_broker_adapters.brokers.rabbitmq.batches import Batch
+from gae_broker_adapters.brokers.rabbitmq.publishing.batches import Batch
 
 
 class Unconfirmed:

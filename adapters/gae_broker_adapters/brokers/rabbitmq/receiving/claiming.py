@@ -27,7 +27,7 @@ from pika.channel import Channel
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
-from gae_broker_adapters.brokers.rabbitmq.returning import Publish
+from gae_broker_adapters.brokers.rabbitmq.receiving.returning import Publish
 from gae_broker_adapters.brokers.rabbitmq.topology import owner_key
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import StorageError
 from gae_broker.ports import Delivery
-from gae_broker_adapters.brokers.rabbitmq import envelope, versions
-from gae_broker_adapters.brokers.rabbitmq.inlet import Content, Inlet
+from gae_broker_adapters.brokers.rabbitmq.wire import envelope, versions
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Content, Inlet
 
 Method: TypeAlias = pika.spec.Basic.Deliver | pika.spec.Basic.GetOk
 _NOTHING = Message("", Kind.DEAD, "", "", 0, "", b"")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gae_broker.ports import Check, CheckStatus
-from gae_broker_adapters.brokers.rabbitmq.planning import See
+from gae_broker_adapters.brokers.rabbitmq.operating.planning import See
 from gae_broker_adapters.brokers.rabbitmq.topology import Topology
 
 _NAME = "broker policies"

@@ -26,9 +26,10 @@ from gae_broker.errors import (
     PermissionDeniedError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq import failures, plugin, versions
-from gae_broker_adapters.brokers.rabbitmq.location import Location
+from gae_broker_adapters.brokers.rabbitmq.operating import plugin
 from gae_broker_adapters.brokers.rabbitmq.topology import Binding, BrokerQueue, Exchange, Topology
+from gae_broker_adapters.brokers.rabbitmq.wire import failures, versions
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
 
 _T = TypeVar("_T")
 _Named: TypeAlias = Exchange | BrokerQueue

@@ -14,14 +14,14 @@ from pika.channel import Channel
 from gae_broker.domain.task import Kind
 from gae_broker.errors import BrokerUnavailableError, Error, SettingsError
 from gae_broker.ports import Delivery
-from gae_broker_adapters.brokers.rabbitmq import receipts
-from gae_broker_adapters.brokers.rabbitmq.fetching import Fetch
-from gae_broker_adapters.brokers.rabbitmq.inlet import Inlet, connection_class
-from gae_broker_adapters.brokers.rabbitmq.location import Location
-from gae_broker_adapters.brokers.rabbitmq.receipts import Hand, tag_of
-from gae_broker_adapters.brokers.rabbitmq.returning import Publish, Returner
-from gae_broker_adapters.brokers.rabbitmq.session import Listener, Session
+from gae_broker_adapters.brokers.rabbitmq.receiving import receipts
+from gae_broker_adapters.brokers.rabbitmq.receiving.fetching import Fetch
+from gae_broker_adapters.brokers.rabbitmq.receiving.receipts import Hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.receiving.returning import Publish, Returner
 from gae_broker_adapters.brokers.rabbitmq.topology import Names
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Inlet, connection_class
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
+from gae_broker_adapters.brokers.rabbitmq.wire.session import Listener, Session
 
 _CLOSE_S = 8.0
 _IDLE_CHANNELS = 8

@@ -14,10 +14,12 @@ from gae_broker.domain.queue import Mode
 from gae_broker.domain.task import Kind
 from gae_broker.errors import Error
 from gae_broker.ports import Check, CheckStatus, Needs
-from gae_broker_adapters.brokers.rabbitmq import declaring, permissions, planning, plugin, policies, topology, versions
-from gae_broker_adapters.brokers.rabbitmq.location import Location
-from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
+from gae_broker_adapters.brokers.rabbitmq import topology
+from gae_broker_adapters.brokers.rabbitmq.operating import declaring, permissions, planning, plugin, policies
+from gae_broker_adapters.brokers.rabbitmq.operating.management import Management, ManagementError
 from gae_broker_adapters.brokers.rabbitmq.topology import Features, Names
+from gae_broker_adapters.brokers.rabbitmq.wire import versions
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
 
 _OK, _WARNING, _FAILED = CheckStatus.OK, CheckStatus.WARNING, CheckStatus.FAILED
 _DEFAULT_TIMEOUT_S = 1800

@@ -17,13 +17,13 @@ from pika.channel import Channel
 from gae_broker.domain.task import Kind
 from gae_broker.errors import BrokerUnavailableError
 from gae_broker.ports import Delivery, Sink
-from gae_broker_adapters.brokers.rabbitmq import receipts
-from gae_broker_adapters.brokers.rabbitmq.claiming import Claim, Offers
-from gae_broker_adapters.brokers.rabbitmq.inlet import Content, Inlet
-from gae_broker_adapters.brokers.rabbitmq.pace import IDLE_S, Pace
-from gae_broker_adapters.brokers.rabbitmq.receipts import Hand, tag_of
-from gae_broker_adapters.brokers.rabbitmq.returning import Returner
+from gae_broker_adapters.brokers.rabbitmq.receiving import receipts
+from gae_broker_adapters.brokers.rabbitmq.receiving.claiming import Claim, Offers
+from gae_broker_adapters.brokers.rabbitmq.receiving.pace import IDLE_S, Pace
+from gae_broker_adapters.brokers.rabbitmq.receiving.receipts import Hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.receiving.returning import Returner
 from gae_broker_adapters.brokers.rabbitmq.topology import Names
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Content, Inlet
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.5

@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from gae_broker.errors import SettingsError
-from gae_broker_adapters.brokers.rabbitmq.location import Location, address
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location, address
 
 _PORT, _TLS_PORT = 15672, 15671
 _TIMEOUT_S = 3.0

@@ -11,8 +11,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from gae_broker.domain.task import Kind
 from gae_broker.errors import UnknownQueueError
 from gae_broker.ports import Action, Change, Plan
-from gae_broker_adapters.brokers.rabbitmq import declaring, topology
-from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
+from gae_broker_adapters.brokers.rabbitmq import topology
+from gae_broker_adapters.brokers.rabbitmq.operating import declaring
+from gae_broker_adapters.brokers.rabbitmq.operating.management import Management, ManagementError
 from gae_broker_adapters.brokers.rabbitmq.topology import Features, Names, Topology
 
 _KINDS = (Kind.PUSH, Kind.PULL)

@@ -19,8 +19,8 @@ from pika.channel import Channel
 from gae_broker.domain.task import Kind
 from gae_broker.errors import BrokerUnavailableError, UnknownQueueError
 from gae_broker.ports import Delivery
-from gae_broker_adapters.brokers.rabbitmq.inlet import Content, Inlet
-from gae_broker_adapters.brokers.rabbitmq.receipts import Hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.receiving.receipts import Hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Content, Inlet
 
 _NOT_FOUND = 404
 _STRAGGLER_S = 0.2

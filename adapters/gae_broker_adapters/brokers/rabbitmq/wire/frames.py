@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from gae_broker.domain.message import Message
-from gae_broker_adapters.brokers.rabbitmq.envelope import (
+from gae_broker_adapters.brokers.rabbitmq.wire.envelope import (
     COUNT,
     DELAY,
     DUE,

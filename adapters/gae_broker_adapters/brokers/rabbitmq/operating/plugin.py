@@ -14,9 +14,9 @@ from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import ConfigurationError
 from gae_broker.ports import Check, CheckStatus
-from gae_broker_adapters.brokers.rabbitmq import versions
-from gae_broker_adapters.brokers.rabbitmq.envelope import Delayed
-from gae_broker_adapters.brokers.rabbitmq.management import Management, ManagementError
+from gae_broker_adapters.brokers.rabbitmq.operating.management import Management, ManagementError
+from gae_broker_adapters.brokers.rabbitmq.wire import versions
+from gae_broker_adapters.brokers.rabbitmq.wire.envelope import Delayed
 
 TYPE = "x-delayed-message"
 _LAST = (4, 3)

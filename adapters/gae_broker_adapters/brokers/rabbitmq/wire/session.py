@@ -20,8 +20,8 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
 from gae_broker.errors import BrokerUnavailableError, Error
-from gae_broker_adapters.brokers.rabbitmq import failures, outlet
-from gae_broker_adapters.brokers.rabbitmq.location import Location
+from gae_broker_adapters.brokers.rabbitmq.wire import failures, outlet
+from gae_broker_adapters.brokers.rabbitmq.wire.location import Location
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.1

@@ -17,7 +17,7 @@ from pika.exceptions import ChannelClosedByBroker, UnroutableError
 
 from gae_broker.domain.task import Kind
 from gae_broker.ports import Check, CheckStatus, Role
-from gae_broker_adapters.brokers.rabbitmq import declaring
+from gae_broker_adapters.brokers.rabbitmq.operating import declaring
 from gae_broker_adapters.brokers.rabbitmq.topology import LEVELS, Names
 
 _REFUSED = 403

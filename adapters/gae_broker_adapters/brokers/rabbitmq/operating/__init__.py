@@ -1,0 +1,1 @@
+"""What an operator does: declare, plan, check, grant, export."""
