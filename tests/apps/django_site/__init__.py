@@ -1,0 +1,1 @@
+"""A Django project with task queues, as its tests serve it."""
