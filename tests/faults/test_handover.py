@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
+import sqlite3
+import time
 from collections import Counter
 from itertools import pairwise
 
@@ -56,6 +59,20 @@ def both(site: Site, proxy: Proxy, target: str) -> tuple[Process, Process]:
     return first, second
 
 
+def stop_outside_a_write(site: Site, process: Process) -> None:
+    """SIGSTOP while it is not writing to the ledger: SQLite's lock would stay with it, and hold everybody up."""
+    while True:
+        process.send(signal.SIGSTOP)
+        try:
+            with contextlib.closing(sqlite3.connect(site.folder / "ledger.db", timeout=1)) as file:
+                file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            process.send(signal.SIGCONT)
+            time.sleep(0.05)
+        else:
+            return
+
+
 @pytest.mark.parametrize("end", ["kill", "stop", "black hole"])
 def test_another_dispatcher_takes_over_within_the_limits(
     broker: RabbitMQContainer, proxy: Proxy, make_site, end: str
@@ -69,7 +86,7 @@ def test_another_dispatcher_takes_over_within_the_limits(
     if end == "kill":
         first.kill()
     elif end == "stop":
-        first.send(signal.SIGSTOP)
+        stop_outside_a_write(site, first)
     else:
         proxy.black_hole()
     site.wait_for(lambda: "serving here now" in second.said, "the second dispatcher to serve")

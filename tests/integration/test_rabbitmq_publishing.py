@@ -25,7 +25,6 @@ from gae_broker.errors import (
     SettingsError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import publisher as publishing
 from gae_broker_adapters.brokers.rabbitmq.wire.outlet import FrameOutlet, PublicOutlet
 from tests.integration.rabbitmq_publisher import DEADLINE_S, QUEUE, at, message, opened, stored
 
@@ -121,7 +120,7 @@ def test_the_frames_go_past_pikas_encoding(broker):
 
 def test_pikas_documented_ways_will_do(broker, monkeypatch):
     """What is left to use should pika's inner parts change."""
-    monkeypatch.setattr(publishing, "open_outlet", lambda channel, _gate: PublicOutlet(channel))
+    monkeypatch.setattr(publisher, "open_outlet", lambda channel, _gate: PublicOutlet(channel))
     published = [message(body=bytes(200_000)), message(), replace(message(), meta="m" * 5000)]
     assert broker.publish(published, DEADLINE_S) == [None] * 3
     assert type(broker._publisher._outlet).__name__ == "PublicOutlet"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gae_broker.domain.message import Message
 from gae_broker.domain.task import Kind
 from gae_broker.errors import BrokerUnavailableError, InvalidTaskError, PublishRejectedError, UnknownQueueError
+from gae_broker_adapters.brokers.rabbitmq.publishing import batches
 from gae_broker_adapters.brokers.rabbitmq.publishing.batches import Batch, Part
-from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import batches
 from gae_broker_adapters.brokers.rabbitmq.publishing.unconfirmed import Unconfirmed
 from gae_broker_adapters.brokers.rabbitmq.wire import frames
 from gae_broker_adapters.brokers.rabbitmq.wire.outlet import FrameOutlet

@@ -18,7 +18,7 @@ from gae_broker.errors import (
     TaskTooLargeError,
     UnknownQueueError,
 )
-from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import refusals
+from gae_broker_adapters.brokers.rabbitmq.publishing import refusals
 from gae_broker_adapters.brokers.rabbitmq.wire import failures, location
 
 _LOGIN = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."

@@ -18,8 +18,8 @@ from pika.frame import Method
 
 from gae_broker.domain.message import Message
 from gae_broker.errors import BrokerBlockedError, BrokerUnavailableError, ConfirmTimeoutError, Error, SettingsError
+from gae_broker_adapters.brokers.rabbitmq.publishing import batches, refusals
 from gae_broker_adapters.brokers.rabbitmq.publishing.batches import Batch, Part, Route
-from gae_broker_adapters.brokers.rabbitmq.publishing.publisher import batches, refusals
 from gae_broker_adapters.brokers.rabbitmq.publishing.unconfirmed import Unconfirmed
 from gae_broker_adapters.brokers.rabbitmq.wire import failures
 from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Inlet, connection_class
