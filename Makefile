@@ -10,17 +10,14 @@ ORACLE := .venv-oracle
 ORACLE_STAMP := $(ORACLE)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help test faults servers demo lint format types bench venv oracle lock upgrade clean
+.PHONY: help test servers demo lint format types bench venv oracle lock upgrade clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: $(STAMP) oracle servers ## the whole test suite (ARGS="-k lease" passes options on; ARGS="-n 0 --pdb" debugs)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
-
-faults: $(STAMP) servers ## kill, cut, freeze and fill real servers, and see that nothing is lost
-	@GAE_BROKER_TEST_FAULTS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 servers: ## RabbitMQ and PostgreSQL for the tests: installed on Debian and Ubuntu where that is allowed, else looked for
 	@bash .ci/servers || test -z "$$CI"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -17,16 +16,6 @@ from tests.faults.site import Site
 from tests.servers.availability import unavailable
 from tests.servers.rabbitmq import RabbitMQContainer
 from tests.servers.session import ServerUnavailableError
-
-WANTED = "GAE_BROKER_TEST_FAULTS"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the faults to ``make faults``: minutes of broken servers that nothing else should run beside."""
-    if not os.environ.get(WANTED):
-        for item in items:
-            if "tests/faults/" in item.path.as_posix():
-                item.add_marker(pytest.mark.skip(reason="make faults runs these"))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from gae_broker.errors import (
     SettingsError,
     UnknownQueueError,
 )
+from gae_broker_adapters.brokers.rabbitmq.publishing import publisher
 from gae_broker_adapters.brokers.rabbitmq.wire.outlet import FrameOutlet, PublicOutlet
 from tests.integration.rabbitmq_publisher import DEADLINE_S, QUEUE, at, message, opened, stored
 
