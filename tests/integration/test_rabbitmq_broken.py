@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from gae_broker.domain.task import Kind
 from gae_broker.errors import (
     BrokerBlockedError,
     BrokerUnavailableError,
@@ -18,6 +19,8 @@ from gae_broker.errors import (
     SettingsError,
     TaskTooLargeError,
 )
+from gae_broker.testing.contracts.broker_bench import Bench
+from gae_broker.testing.contracts.broker_consumer import Recorder
 from gae_broker_adapters.brokers.rabbitmq.broker import RabbitBroker
 from tests.integration.rabbitmq_publisher import DEADLINE_S, at, message, opened, stored
 from tests.servers.availability import unavailable
@@ -179,6 +182,26 @@ def test_tls_with_the_name_in_the_certificate(node, cafile, name):
         assert broker.publish(published, DEADLINE_S) == [None] * 50
         assert not broker._publisher._outlet.any_thread
         assert stored(broker, 50) == {one.key for one in published}
+
+
+def test_push_and_pull_over_tls(node, cafile):
+    bench = Bench(
+        "gae_broker_adapters.brokers.rabbitmq:open_broker", _tls(node, cafile=str(cafile), server_name="127.0.0.1")
+    )
+    try:
+        pushed, pulled = bench.stored(300, Kind.PUSH), bench.stored(30)
+        recorder = Recorder(bench.broker, bench.push, demand=300)
+        assert {one.copy_id for one in recorder.await_messages(300)} == {one.copy_id for one in pushed}
+        recorder.subscription.ack(recorder.delivered[:200])
+        recorder.subscription.restore(recorder.delivered[200:])
+        recorder.subscription.demand(100)
+        recorder.await_messages(400)
+        taken = bench.take(30)
+        assert [delivery.message for delivery in taken] == pulled
+        bench.broker.ack(taken)
+        assert bench.is_empty()
+    finally:
+        bench.close()
 
 
 def test_tls_with_a_clients_certificate(node, authority, cafile, tmp_path):
