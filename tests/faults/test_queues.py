@@ -26,6 +26,8 @@ def test_a_deleted_queue_refuses_adds_until_it_is_there_again(broker: RabbitMQCo
         with pytest.raises(errors.UnknownQueueError, match="gae-broker deploy"):
             taskqueue.Queue(site.queue).add(taskqueue.Task(payload=handler.body("nowhere", 0, 1, 0)))
         site.wait_for(lambda: "UnknownQueueError" in site.added.read_text(), "the producer to be told")
+        refused = f"queue {site.queue} cannot be consumed, trying again"
+        site.wait_for(lambda: refused in dispatcher.said, "the dispatcher to be told")
         after = site.confirmed()
         runtime.broker.declare(runtime.catalog.queues())
     assert producer.end() == 0
@@ -33,7 +35,6 @@ def test_a_deleted_queue_refuses_adds_until_it_is_there_again(broker: RabbitMQCo
     site.wait_for(lambda: not site.missing() - after, "the tasks that were added later")
     assert before
     assert dispatcher.is_running
-    assert f"queue {site.queue} cannot be consumed, trying again" in dispatcher.said
     assert f"queue {site.queue} is consumed again" in dispatcher.said
     assert not site.early()
 

@@ -109,7 +109,8 @@ class _Handle:
 
     def demand(self, count: int) -> None:
         """As `Subscription.demand`."""
-        self._run(lambda: self._subscription.demand(count))
+        self._subscription.announce(count)
+        self._run(self._subscription.demand)
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """As `Subscription.ack`."""

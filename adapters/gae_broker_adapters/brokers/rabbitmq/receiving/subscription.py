@@ -69,6 +69,7 @@ class QueueSubscription:
         self._hand: Hand | None = None
         self._waiting: deque[Delivery] = deque()
         self._pace = Pace()
+        self._announced: deque[int] = deque()
         self._demand = 0
         self._prefetch = 0
         self._tag = ""
@@ -84,8 +85,13 @@ class QueueSubscription:
 
     # ---- what the engine wants
 
-    def demand(self, count: int) -> None:
-        """As `Subscription.demand`."""
+    def announce(self, count: int) -> None:
+        """Wish for as many, from any thread, before `demand`: till then nothing more is handed over."""
+        self._announced.append(count)
+
+    def demand(self) -> None:
+        """As `Subscription.demand`, of what was announced."""
+        count = self._announced.popleft()
         now_s = time.monotonic()
         self._demand = count
         self._pace.asked(now_s) if count else self._pace.idle(now_s)
@@ -335,7 +341,7 @@ class QueueSubscription:
 
     def _hand_over(self) -> None:
         count = min(self._demand, len(self._waiting))
-        if not count or self._has_ended:
+        if not count or self._has_ended or self._announced:
             return
         batch = [self._waiting.popleft() for _ in range(count)]
         self._demand -= count
