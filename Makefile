@@ -76,7 +76,7 @@ lock: $(BIN)/uv ## write requirements/*.lock again after a change of dependencie
 	$(COMPILE) pyproject.toml --extra postgresql --constraint requirements/dev.lock --output-file requirements/image.lock
 	$(COMPILE) requirements/build.in --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(COMPILE) requirements/sample.in --constraint requirements/dev.lock --output-file requirements/sample.lock
-	$(COMPILE) requirements/oracle.in --output-file requirements/oracle.lock
+	$(COMPILE) requirements/oracle.in pyproject.toml --output-file requirements/oracle.lock
 
 upgrade: ## the newest versions into requirements/*.lock
 	$(MAKE) lock COMPILE='$(COMPILE) --upgrade'

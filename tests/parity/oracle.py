@@ -1,14 +1,17 @@
-"""The oracle: App Engine's own library in a process of its own, asked one script at a time."""
+"""Sides in processes of their own, asked one script at a time: App Engine's library, and ours by other ways."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ENVIRONMENT = HERE.parents[1] / ".venv-oracle"
+ROOT = HERE.parents[1]
+ENVIRONMENT = ROOT / ".venv-oracle"
 PYTHON = ENVIRONMENT / "bin" / "python"
 INSTALLED = ENVIRONMENT / ".installed"
 HOW_TO_HAVE_IT = "App Engine's library is not installed in .venv-oracle: run `make oracle` with a network"
@@ -19,11 +22,12 @@ class OracleBrokenError(Exception):
 
 
 class Oracle:
-    """One long-lived oracle process."""
+    """One long-lived process, App Engine's library by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, *command: str | Path) -> None:
         self._process = subprocess.Popen(
-            [PYTHON, "-W", "ignore", HERE / "oracle_side.py"],
+            command or [PYTHON, "-W", "ignore", HERE / "oracle_side.py"],
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -56,3 +60,13 @@ class Oracle:
         self._process.stdin.close()
         self._process.wait(timeout=30)
         self._process.stdout.close()
+
+
+WAYS = ("names", "beside", "service")
+"""How our implementation is reached from App Engine's names; see `other_sides`."""
+
+
+def ours(way: str) -> Oracle:
+    """Our implementation as a side, reached in one of the `WAYS`."""
+    python = sys.executable if way == "names" else PYTHON
+    return Oracle(python, "-W", "ignore", HERE / "other_sides.py", way)

@@ -39,4 +39,9 @@ PACKAGES = frozenset(
         "google.appengine.runtime",
     },
 )
-"""Packages that the names above lie in. Made, empty, where there is none."""
+"""Packages that the names above lie in. Made where there is none, with the functions below and nothing else."""
+
+FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"google.appengine.api": MappingProxyType({"wrap_wsgi_app": f"{_HERE}.wrapping"})},
+)
+"""Functions of packages, by name, and the modules of ours that they are in."""

@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from gae_broker_adapters.appengine.aliases import ALIASES, PACKAGES, STAND_INS
+from gae_broker_adapters.appengine.aliases import ALIASES, FUNCTIONS, PACKAGES, STAND_INS
 
 _THEIRS = {
     "gae_broker.taskqueue": "google.appengine.api.taskqueue",
@@ -40,14 +40,16 @@ class AliasLoader(Loader):
         module.__spec__ = self._spec
 
 
-class EmptyPackageLoader(Loader):
-    """Makes a package with nothing in it."""
+class PackageLoader(Loader):
+    """Makes a package with nothing in it but what is a function of the package itself on App Engine."""
 
     def create_module(self, spec: ModuleSpec) -> None:
         """As importlib does it."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run."""
+        """Put its functions into it."""
+        for name, where in FUNCTIONS.get(module.__name__, {}).items():
+            setattr(module, name, getattr(importlib.import_module(where), name))
 
 
 class AppEngineFinder(MetaPathFinder):
@@ -107,7 +109,7 @@ def _alias(fullname: str, name: str) -> ModuleSpec:
 
 
 def _package(fullname: str) -> ModuleSpec:
-    spec = ModuleSpec(fullname, EmptyPackageLoader(), is_package=True)
+    spec = ModuleSpec(fullname, PackageLoader(), is_package=True)
     spec.submodule_search_locations = []
     return spec
 
@@ -130,14 +132,14 @@ def _folders(package: str) -> list[str]:
     return list(getattr(holder, "__path__", ()))
 
 
-def install() -> None:
-    """Answer for App Engine's names from now on. Idempotent.
+def install() -> bool:
+    """Answer for App Engine's names from now on; whether that is new.
 
     Raises:
         ImportError: Google's own task queue was imported before, so that part of the program uses that one already.
     """
     if any(isinstance(finder, AppEngineFinder) for finder in sys.meta_path):
-        return
+        return False
     early = [name for name in ALIASES if name in sys.modules]
     if early:
         raise ImportError(
@@ -146,3 +148,4 @@ def install() -> None:
             name=early[0],
         )
     sys.meta_path.insert(0, AppEngineFinder())
+    return True

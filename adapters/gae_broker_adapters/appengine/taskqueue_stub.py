@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from gae_broker.engine.runtime import Runtime
 from gae_broker.taskqueue.taskqueue import (
     MAX_PULL_TASK_SIZE_BYTES,
     MAX_PUSH_TASK_SIZE_BYTES,
@@ -23,18 +24,23 @@ _ = _FormatEta
 
 def _stub_class() -> type[stub.TaskQueueServiceStub]:
     try:
-        theirs = importlib.import_module("google.appengine.api.apiproxy_stub")
+        base: Any = importlib.import_module("google.appengine.api.apiproxy_stub").APIProxyStub
     except ImportError:
         return stub.TaskQueueServiceStub
-    base: Any = theirs.APIProxyStub
+    calls: Any = importlib.import_module("gae_broker_adapters.appengine_service.service").TaskQueueCalls
 
-    class TaskQueueServiceStub(stub.TaskQueueServiceStub, base):  # type: ignore[misc]
-        """Ours, and to Google's API proxy a stub like any other."""
+    class TaskQueueServiceStub(stub.TaskQueueServiceStub, calls, base):  # type: ignore[misc]
+        """Ours, and to Google's API proxy a stub like any other: its datastore adds tasks through it."""
+
+        THREADSAFE = True
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as our stub's
             stub.TaskQueueServiceStub.__init__(self, *args, **kwargs)
             request_data = self.request_data
-            base.__init__(self, self.service_name, request_data=request_data)
+            calls.__init__(self, self.service_name, request_data=request_data)
+
+        def _runtime(self) -> Runtime:
+            return self.bench.runtime
 
     return TaskQueueServiceStub
 
