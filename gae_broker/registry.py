@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.setting_values import mask
+from gae_broker.domain.shim import Shim
 from gae_broker.errors import SettingsError
 from gae_broker.ports import Broker, Clock, Ledger
 
@@ -27,6 +28,10 @@ BROKERS: Mapping[str, str] = {
 LEDGERS: Mapping[str, str] = {
     "sqlite": "gae_broker_adapters.ledgers.sql:open_ledger",
     "postgresql": "gae_broker_adapters.ledgers.sql:open_ledger",
+}
+SHIMS: Mapping[Shim, str] = {
+    Shim.NAMES: "gae_broker_adapters.appengine:install",
+    Shim.SERVICE: "gae_broker_adapters.appengine_service:register",
 }
 _TABLES = {BROKER_GROUP: BROKERS, LEDGER_GROUP: LEDGERS}
 _ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger"}
@@ -95,6 +100,16 @@ def open_ledger(url: str, *, clock: Clock) -> Ledger:
         TransientError: it cannot be reached.
     """
     return cast("OpenLedger", load(LEDGER_GROUP, url))(url, clock=clock)
+
+
+def install_shim(shim: Shim) -> None:
+    """Put ourselves in App Engine's place, in this process, as far as the setting says. Idempotent.
+
+    Raises:
+        SettingsError: Google's library is needed and not installed, or part of the program uses it already.
+    """
+    if shim is not Shim.OFF:
+        cast("Callable[[], object]", _resolve(SHIMS[shim], f"shim={shim}"))()
 
 
 def load(group: str, url: str) -> object:

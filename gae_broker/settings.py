@@ -19,11 +19,13 @@ from gae_broker import configuration_file
 from gae_broker.domain import keyring
 from gae_broker.domain import security_settings as security
 from gae_broker.domain import setting_values as values
+from gae_broker.domain import shim as shims
 from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.keyring import Keyring
 from gae_broker.domain.option import Option, described
 from gae_broker.domain.security_settings import Authorization, Unsigned, UnsignedPayloads
 from gae_broker.domain.setting_values import Processes, mask
+from gae_broker.domain.shim import Shim
 from gae_broker.errors import SettingsError
 
 PREFIX = "GAE_BROKER_"
@@ -221,6 +223,15 @@ class Settings:
             security.show_items,
             "NAME,...",
             "What deferred calls may call, like shop.mail.send,shop.tasks.*; empty: anything.",
+        ),
+    )
+    shim: Shim = field(
+        default=Shim.OFF,
+        metadata=described(
+            shims.parse,
+            str,
+            "0|1|service",
+            "Answer to App Engine's import names (1), or stand behind its API proxy (service).",
         ),
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)

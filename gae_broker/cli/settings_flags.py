@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.types import OptionHelpExtra
 
+from gae_broker import registry
 from gae_broker.cli.session import Session
 from gae_broker.settings import OPTIONS, Settings, flag, variable
 
@@ -60,9 +61,11 @@ def settings_flags(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 
 def load_settings(session: Session) -> Settings:
-    """The settings of a command: its flags, the environment, the file.
+    """The settings of a command: its flags, the environment, the file. Their shim is installed.
 
     Raises:
-        SettingsError: a value is malformed.
+        SettingsError: a value is malformed, or the shim cannot be installed.
     """
-    return Settings.load(session.flags, file=session.config)
+    settings = Settings.load(session.flags, file=session.config)
+    registry.install_shim(settings.shim)  # before any application is imported
+    return settings

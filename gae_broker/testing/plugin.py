@@ -4,10 +4,13 @@ It is found by itself where gae-broker is installed; elsewhere: ``pytest_plugins
 Each test gets a runtime of its own, so tests may run in any order and in any number of processes.
 
 Nothing of gae-broker is imported before a fixture is used: pytest loads this module in suites that need none.
+``GAE_BROKER_SHIM=1`` in the environment is the exception: App Engine's import names then lead to our modules, from
+before the first conftest.py is imported.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +23,18 @@ if TYPE_CHECKING:
     from gae_broker.testing.testbed import Testbed
 
 _MARKER = "gae_queues"
+_SHIM = "GAE_BROKER_SHIM"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Put us in App Engine's place before a conftest.py imports its names."""
+    _install_shim()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and the shim where the plugin was named in a conftest.py and so came after that."""
+    _install_shim()
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(queues): the test's queues: a path (relative to the test's file, or to the root folder), "
@@ -68,6 +79,20 @@ def gae_tasks(request: pytest.FixtureRequest, gae_app: object) -> Iterator[TaskB
             yield bench
     finally:
         environment.restore()
+
+
+def _install_shim() -> None:
+    written = os.environ.get(_SHIM)
+    if not written:
+        return
+    from gae_broker import registry  # noqa: PLC0415
+    from gae_broker.domain import shim  # noqa: PLC0415
+    from gae_broker.errors import SettingsError  # noqa: PLC0415
+
+    try:
+        registry.install_shim(shim.parse(written))
+    except (SettingsError, ValueError) as exc:
+        raise pytest.UsageError(f"{_SHIM}={written}: {exc}") from exc
 
 
 def _queues(request: pytest.FixtureRequest) -> QueueFile | None:

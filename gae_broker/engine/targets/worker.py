@@ -17,6 +17,8 @@ import threading
 from collections import deque
 from typing import cast
 
+from gae_broker import registry
+from gae_broker.engine import runtime
 from gae_broker.engine.runtime import SystemClock
 from gae_broker.engine.targets.frames import Frames, Start, Word, jobs_of, pack, plain_results
 from gae_broker.engine.targets.hand import Result
@@ -140,6 +142,7 @@ def _start(pipe: Pipe, start: Start) -> None:
     for name, level in start.levels:
         logging.getLogger(name).setLevel(level)
     try:
+        registry.install_shim(runtime.settings().shim)
         host = make_host(start.spec, start.threads, SystemClock(), pipe.post, multiprocess=True)
         host.open()
     except ConfigurationError as exc:
