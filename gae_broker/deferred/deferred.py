@@ -56,6 +56,7 @@ _SUCCESSORS = {
     "google.appengine.ext.deferred.deferred": "gae_broker.deferred.deferred",
     "google.appengine.api.taskqueue": "gae_broker.taskqueue",
     "google.appengine.api.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
+    "google.appengine.api.urlfetch": "gae_broker.taskqueue.old_pickles",  # where a Task's headers are from
     "google.appengine.api.labs.taskqueue": "gae_broker.taskqueue",
     "google.appengine.api.labs.taskqueue.taskqueue": "gae_broker.taskqueue.taskqueue",
 }

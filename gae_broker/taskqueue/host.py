@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Self, TypeVar, cast
 
 from gae_broker.domain.caseless import Headers
 from gae_broker.errors import InvalidTaskError
@@ -16,15 +17,31 @@ _log = logging.getLogger(__name__)
 _told: set[str] = set()
 
 
+_Only = TypeVar("_Only")
+_ones: dict[type, object] = {}
+
+
+def _one(kind: type[_Only]) -> _Only:
+    return cast("_Only", _ones.setdefault(kind, object.__new__(kind)))
+
+
 class DefaultApplicationVersion:
-    """The type of `DEFAULT_APP_VERSION`."""
+    """The type of `DEFAULT_APP_VERSION`, of which there is one, also where a pickle brought it."""
+
+    def __new__(cls) -> Self:
+        """The one."""
+        return _one(cls)
 
     def __repr__(self) -> str:
         return "<DefaultApplicationVersion>"
 
 
 class UnknownApplicationVersion:
-    """The type of `UNKNOWN_APP_VERSION`."""
+    """The type of `UNKNOWN_APP_VERSION`, of which there is one, also where a pickle brought it."""
+
+    def __new__(cls) -> Self:
+        """The one."""
+        return _one(cls)
 
     def __repr__(self) -> str:
         return "<UnknownApplicationVersion>"

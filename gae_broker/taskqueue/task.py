@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Never, Protocol
+from typing import Any, ClassVar, Never, Protocol
 from urllib.parse import urlsplit
 
 from gae_broker.domain import caseless, limits, task_arguments
 from gae_broker.domain import params as forms
 from gae_broker.domain.task import PULL, Content, Copy
 from gae_broker.errors import InvalidEtaError
-from gae_broker.taskqueue import body, content, host, surroundings
+from gae_broker.taskqueue import body, content, host, old_pickles, surroundings
 from gae_broker.taskqueue import eta as moments
 from gae_broker.taskqueue.host import Target
 from gae_broker.taskqueue.retry_options import TaskRetryOptions
@@ -145,6 +145,9 @@ class Task:
         task.__enqueued = True
         task.__leased = copy.content
         return task
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(old_pickles.task_state(state))
 
     def _mark_added(self, name: str | None, queue_name: str) -> None:
         self.__name = name or self.__name
