@@ -22,21 +22,40 @@ from typing import Any, Never, cast
 from gae_broker.engine import runtime as runtimes
 from gae_broker.engine.runtime import Runtime, SystemClock
 from gae_broker.settings import Settings
+from gae_broker.testing import stub as taskqueue_stub
 from gae_broker.testing.environment import DEFAULT_ENVIRONMENT, Environment
 from gae_broker.testing.stub import TaskQueueServiceStub
 
 __all__ = [
+    "APP_IDENTITY_SERVICE_NAME",
+    "BLOBSTORE_SERVICE_NAME",
+    "CAPABILITY_SERVICE_NAME",
+    "CHANNEL_SERVICE_NAME",
+    "DATASTORE_SERVICE_NAME",
     "DEFAULT_APP_ID",
     "DEFAULT_AUTH_DOMAIN",
     "DEFAULT_ENVIRONMENT",
     "DEFAULT_SERVER_NAME",
     "DEFAULT_SERVER_PORT",
     "DEFAULT_SERVER_SOFTWARE",
+    "FILES_SERVICE_NAME",
+    "IMAGES_SERVICE_NAME",
+    "INIT_STUB_METHOD_NAMES",
+    "LOG_SERVICE_NAME",
+    "MAIL_SERVICE_NAME",
+    "MEMCACHE_SERVICE_NAME",
+    "MODULES_SERVICE_NAME",
+    "SEARCH_SERVICE_NAME",
+    "SUPPORTED_SERVICES",
     "TASKQUEUE_SERVICE_NAME",
+    "URLFETCH_SERVICE_NAME",
+    "USER_SERVICE_NAME",
+    "XMPP_SERVICE_NAME",
     "Error",
     "NotActivatedError",
     "StubNotSupportedError",
     "Testbed",
+    "taskqueue_stub",
 ]
 
 TASKQUEUE_SERVICE_NAME = "taskqueue"
@@ -46,6 +65,7 @@ DEFAULT_SERVER_NAME = DEFAULT_ENVIRONMENT["SERVER_NAME"]
 DEFAULT_SERVER_PORT = DEFAULT_ENVIRONMENT["SERVER_PORT"]
 DEFAULT_SERVER_SOFTWARE = DEFAULT_ENVIRONMENT["SERVER_SOFTWARE"]
 
+_FROM_HEADER = "http_x_appengine_"
 _OTHER_SERVICES = {
     "init_app_identity_stub": "app_identity_service",
     "init_blobstore_stub": "blobstore",
@@ -63,6 +83,28 @@ _OTHER_SERVICES = {
     "init_user_stub": "user",
     "init_xmpp_stub": "xmpp",
 }
+
+
+APP_IDENTITY_SERVICE_NAME = "app_identity_service"
+BLOBSTORE_SERVICE_NAME = "blobstore"
+CAPABILITY_SERVICE_NAME = "capability_service"
+CHANNEL_SERVICE_NAME = "channel"
+DATASTORE_SERVICE_NAME = "datastore_v3"
+FILES_SERVICE_NAME = "file"
+IMAGES_SERVICE_NAME = "images"
+LOG_SERVICE_NAME = "logservice"
+MAIL_SERVICE_NAME = "mail"
+MEMCACHE_SERVICE_NAME = "memcache"
+MODULES_SERVICE_NAME = "modules"
+SEARCH_SERVICE_NAME = "search"
+URLFETCH_SERVICE_NAME = "urlfetch"
+USER_SERVICE_NAME = "user"
+XMPP_SERVICE_NAME = "xmpp"
+INIT_STUB_METHOD_NAMES = {
+    TASKQUEUE_SERVICE_NAME: "init_taskqueue_stub",
+    **{service: method for method, service in _OTHER_SERVICES.items()},
+}
+SUPPORTED_SERVICES = [TASKQUEUE_SERVICE_NAME]
 
 
 class Error(Exception):
@@ -124,6 +166,13 @@ class Testbed:
         environment = self._environment or Environment()
         environment.set(overwrite, {name.upper(): value for name, value in kwargs.items()})
 
+    def setup_wsgi_env(self, **kwargs: str) -> None:
+        """Set what a request says, by its WSGI names in lower case: ``http_host``, ``http_x_appengine_auth_domain``.
+
+        Differs from App Engine: there is no request context here, so the environment's variables are set.
+        """
+        self.setup_env(True, **{name.removeprefix(_FROM_HEADER): value for name, value in kwargs.items()})
+
     def init_taskqueue_stub(self, enable: bool = True, **stub_kw_args: Any) -> None:  # noqa: ANN401
         """Start an empty task queue, or with ``enable=False`` take it away.
 
@@ -144,6 +193,20 @@ class Testbed:
     def init_all_stubs(self, enable: bool = True) -> None:
         """`init_taskqueue_stub`: there are no others."""
         self.init_taskqueue_stub(enable)
+
+    @property
+    def _activated(self) -> bool:
+        """Private on App Engine too, and asked by suites."""
+        return self._environment is not None
+
+    def _register_stub(self, service_name: str, stub: TaskQueueServiceStub) -> None:
+        """Use a stub that the suite made itself, as App Engine's; private there too."""
+        self._active()
+        if service_name != TASKQUEUE_SERVICE_NAME:
+            raise _unsupported(service_name)
+        self._close_stub()
+        self._stub = stub
+        stub.bench.install()
 
     def get_stub(self, service_name: str) -> TaskQueueServiceStub | None:
         """The task queue's stub, ``None`` before `init_taskqueue_stub`.

@@ -138,3 +138,22 @@ def test_all_stubs_are_the_task_queues(testbed: module.Testbed) -> None:
     assert testbed.get_stub("taskqueue") is not None
     testbed.init_all_stubs(enable=False)
     assert testbed.get_stub("taskqueue") is None
+
+
+def test_what_suites_reach_for_beside_the_methods():
+    bed = module.Testbed()
+    assert not bed._activated
+    bed.activate()
+    assert bed._activated
+    own = module.taskqueue_stub.TaskQueueServiceStub(_all_queues_valid=True)
+    bed._register_stub(module.TASKQUEUE_SERVICE_NAME, own)
+    taskqueue.add(url="/x", queue_name="any")
+    assert bed.get_stub("taskqueue") is own
+    assert [task["url"] for task in own.GetTasks("any")] == ["/x"]
+    with pytest.raises(module.StubNotSupportedError):
+        bed._register_stub(module.MAIL_SERVICE_NAME, own)
+    assert set(module.SUPPORTED_SERVICES) < set(module.INIT_STUB_METHOD_NAMES)
+    bed.setup_wsgi_env(http_host="a.example.com", http_x_appengine_auth_domain="example.com")
+    assert (os.environ["HTTP_HOST"], os.environ["AUTH_DOMAIN"]) == ("a.example.com", "example.com")
+    bed.deactivate()
+    assert not bed._activated
