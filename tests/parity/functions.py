@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import threading
 from typing import Any
 
 CALLS: list[Any] = []
+deferred: Any = None
+"""The side's own ``deferred``; set for each script."""
 lock = threading.Lock()  # nothing can pickle it
 
 
@@ -45,14 +45,8 @@ counter = Counter(40)
 
 
 def permanent(*_: Any) -> None:
-    raise _deferred().PermanentTaskFailure("for good")
+    raise deferred.PermanentTaskFailure("for good")
 
 
 def singular(*_: Any) -> None:
-    raise _deferred().SingularTaskFailure("this once")
-
-
-def _deferred() -> Any:
-    """The side's own ``deferred``."""
-    name = "gae_broker" if "gae_broker" in sys.modules else "google.appengine.ext"
-    return importlib.import_module(f"{name}.deferred")
+    raise deferred.SingularTaskFailure("this once")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import sys
 import tempfile
 import time
 import types
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -164,20 +160,5 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def main() -> None:
-    """Answer each line of standard input, a script in JSON, with one line."""
-    logging.disable(logging.CRITICAL)
-    warnings.showwarning = lambda *_, **__: None  # App Engine's libraries turn them on again
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints goes elsewhere
-    for line in sys.stdin:
-        try:
-            answer: Any = {"records": player.play(OracleSide, json.loads(line))}
-        except Exception as error:  # noqa: BLE001  (told to the test that asked)
-            answer = {"broken": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    player.serve(OracleSide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gae_broker.domain.queue import Queue, QueueFile
 from gae_broker.errors import QueueYamlError
 from gae_broker.taskqueue import taskqueue as client
 from gae_broker.testing import testbed
+from gae_broker.testing.stub import TaskQueueServiceStub
 from gae_broker.testing.transactions import transaction
 from tests.parity import player
 
@@ -19,28 +21,37 @@ from tests.parity import player
 class OurSide:
     """A fresh testbed of ours whose stub lives on the script's clock."""
 
+    taskqueue: Any = taskqueue
+    client: Any = client
+    deferred: Any = deferred
+    testbed: Any = testbed
+    transaction: Callable[[], Any] = staticmethod(transaction)
+
     def __init__(self, clock: player.Clock, script: dict[str, Any]) -> None:
         self._folder = tempfile.TemporaryDirectory()
         root = Path(self._folder.name)
         if script.get("queue_yaml"):
             (root / "queue.yaml").write_text(script["queue_yaml"])
         self._dispatcher = player.Dispatcher()
-        self._testbed = testbed.Testbed()
+        self._testbed = self.testbed.Testbed()
         self._testbed.activate()
         player.set_environment({**player.ENVIRONMENT, **script.get("environment", {})})
-        self._testbed.init_taskqueue_stub(root_path=str(root), gettime=clock.time, request_data=self._dispatcher)
-        stub = self._testbed.get_stub("taskqueue")
-        assert stub is not None
-        self._stub = stub
+        self._stub = self._open(script, root_path=str(root), gettime=clock.time, request_data=self._dispatcher)
+        stub = self._stub
         # Our virtual clock never shows the same time twice; here both sides' times are to be equal to the microsecond.
         stub.bench.clock.now_us = lambda: clock.now_us  # type: ignore[method-assign]
+
+    def _open(self, script: dict[str, Any], **arguments: Any) -> TaskQueueServiceStub:  # noqa: ARG002 - for others
+        self._testbed.init_taskqueue_stub(**arguments)
+        stub: TaskQueueServiceStub = self._testbed.get_stub("taskqueue")
+        return stub
 
     def namespace(self) -> dict[str, Any]:
         """See `player.Side`."""
         return {
-            **{name: getattr(client, name) for name in vars(client) if not name.startswith("__")},
-            "taskqueue": taskqueue,
-            "deferred": deferred,
+            **{name: getattr(self.client, name) for name in vars(self.client) if not name.startswith("__")},
+            "taskqueue": self.taskqueue,
+            "deferred": self.deferred,
             "run": self._run,
             "stored": self._stored,
             "listed": lambda queue: player.listing(self._stub.GetTasks(queue)),
@@ -85,7 +96,7 @@ class OurSide:
         outcomes: list[Any] = []
 
         def body() -> None:
-            with transaction():
+            with self.transaction():
                 given = [player.attempt(call) for call in calls]
                 if rollback:
                     raise RuntimeError("roll back")

@@ -17,11 +17,14 @@ import enum
 import importlib.util
 import inspect
 import io
+import json
+import logging
 import os
 import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,6 +148,7 @@ def play(make_side: Callable[[Clock, dict[str, Any]], Side], script: dict[str, A
         side = make_side(clock, script)
         try:
             names = side.namespace() | _common(clock)
+            functions.deferred = names["deferred"]
             return [_run(node, names, clock) for node in ast.parse(script["lines"]).body]
         finally:
             side.close()
@@ -329,6 +333,21 @@ _OBJECTS: dict[str, Callable[[Any], Any]] = {
 def milliseconds(seconds: float) -> int:
     """Rounded, so that it is compared as a person would."""
     return round(seconds * 1000)
+
+
+def serve(make_side: Callable[[Clock, dict[str, Any]], Side]) -> None:
+    """Answer each line of standard input, a script in JSON, with one line: the records, or why there are none."""
+    logging.disable(logging.CRITICAL)
+    warnings.showwarning = lambda *_, **__: None  # App Engine's libraries turn them on again
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes elsewhere
+    for line in sys.stdin:
+        try:
+            answer: Any = {"records": play(make_side, json.loads(line))}
+        except Exception as error:  # noqa: BLE001  (told to the test that asked)
+            answer = {"broken": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 def load_functions() -> types.ModuleType:
