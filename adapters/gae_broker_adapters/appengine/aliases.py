@@ -24,6 +24,7 @@ STAND_INS: Mapping[str, str] = MappingProxyType(
     {
         "google.appengine.ext.testbed": "gae_broker.testing.testbed",
         "google.appengine.api.apiproxy_stub_map": f"{_HERE}.apiproxy_stub_map",
+        "google.appengine.api.queueinfo": f"{_HERE}.queueinfo",
         "google.appengine.runtime.apiproxy_errors": f"{_HERE}.apiproxy_errors",
     },
 )

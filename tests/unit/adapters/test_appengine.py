@@ -95,6 +95,62 @@ for name in ("google.appengine.api.taskqueue.queue", "google.appengine.ext.db", 
 assert not [name for name, module in sys.modules.items() if "google/appengine" in str(getattr(module, "__file__", ""))]
 """
 
+QUEUES = """
+import gae_broker_adapters.appengine, io
+from google.appengine.api import queueinfo, taskqueue
+from google.appengine.ext import testbed
+
+TEXT = "queue:\\n- name: default\\n  rate: 10/s\\n- name: crazy-queue\\n  rate: 2000/d\\n  bucket_size: 10\\n"
+TEXT += "- name: pull\\n  mode: pull\\n  retry_parameters:\\n    task_retry_limit: 3\\n"
+TEXT += "  acl:\\n  - user_email: a@example.com\\n"
+bed = testbed.Testbed()
+bed.activate()
+bed.init_taskqueue_stub()
+stub = bed.get_stub(testbed.TASKQUEUE_SERVICE_NAME)
+stub.queue_yaml_parser = lambda root: queueinfo.LoadSingleQueue(TEXT)
+taskqueue.add(url="/x", queue_name="crazy-queue")
+taskqueue.Queue("pull").add(taskqueue.Task("x", method="PULL"))
+assert [queue["name"] for queue in stub.GetQueues()] == ["crazy-queue", "default", "pull"]
+bed.deactivate()
+
+info = queueinfo.LoadSingleQueue(io.BytesIO(TEXT.encode()))
+assert [(entry.name, entry.rate, entry.mode) for entry in info.queue] == [
+    ("default", "10/s", None), ("crazy-queue", "2000/d", None), ("pull", None, "pull")]
+assert info.queue[2].retry_parameters.task_retry_limit == 3
+assert info.ToDict()["queue"][2]["acl"] == [{"user_email": "a@example.com"}]
+assert queueinfo.ParseRate("30/m") == 0.5 and queueinfo.ParseRate("0") == 0.0
+assert queueinfo.LoadSingleQueue("queue:\\n").queue is None
+for wrong in (lambda: queueinfo.LoadSingleQueue("queue:\\n- nmae: x\\n"), lambda: queueinfo.ParseRate("5/x")):
+    try:
+        wrong()
+    except queueinfo.MalformedQueueConfiguration:
+        continue
+    raise AssertionError(wrong)
+"""
+
+TASKLETS = """
+import gae_broker_adapters.appengine
+from google.appengine.api import taskqueue
+import google.protobuf
+from google.auth import credentials
+from google.cloud import ndb
+from gae_broker.testing.bench import TaskBench
+
+client = ndb.Client(project="test", credentials=credentials.AnonymousCredentials())
+
+@ndb.tasklet
+def add():
+    task = yield taskqueue.Task(url="/x").add_async()
+    try:
+        yield taskqueue.Queue("nowhere").add_async(taskqueue.Task(url="/x"))
+    except taskqueue.UnknownQueueError:
+        raise ndb.Return(task.was_enqueued)
+
+with TaskBench(), client.context():
+    assert add().result() is True
+assert "site-packages" in google.protobuf.__file__
+"""
+
 WRAPPED = """
 import gae_broker_adapters.appengine, io, os
 from google.appengine.api import taskqueue, wrap_wsgi_app
@@ -152,9 +208,17 @@ def run(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("program", [SUITE, IDENTITY, WRAPPED], ids=["suite", "identity", "wrapped"])
+@pytest.mark.parametrize("program", [SUITE, IDENTITY, QUEUES, WRAPPED], ids=["suite", "identity", "queues", "wrapped"])
 def test_programs_with_their_original_imports(tmp_path: Path, program: str) -> None:
     done = run(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_tasklets_of_google_cloud_ndb_yield_what_the_old_names_make(tmp_path: Path) -> None:
+    pytest.importorskip("google.cloud.ndb")
+    done = run(
+        TASKLETS.replace("import gae", "import warnings; warnings.simplefilter('ignore')\nimport gae", 1), tmp_path
+    )
     assert done.returncode == 0, done.stderr
 
 
