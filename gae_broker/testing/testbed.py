@@ -139,7 +139,7 @@ class Testbed:
             raise StubNotSupportedError("the Datastore emulator is not here: this testbed has the task queue alone")
         if self._environment is None:
             self._environment = Environment()
-            self._previous = runtimes.use(_absent())
+            self._previous = runtimes.use(absent())
         self.setup_env()
 
     def deactivate(self) -> None:
@@ -264,5 +264,6 @@ class _NoTaskQueue:
         raise AssertionError(f'No api proxy found for service "{TASKQUEUE_SERVICE_NAME}"')
 
 
-def _absent() -> Runtime:
+def absent() -> Runtime:
+    """What an active testbed without the task queue's stub has in the place of a runtime."""
     return cast("Runtime", _NoTaskQueue())

@@ -162,6 +162,15 @@ class OnGooglesLibrary(unittest.TestCase):
         self.assertEqual(call("ForceRun", run, pb.TaskQueueForceRunResponse()).result, 0)
         self.assertLess(call("QueryTasks", query, pb.TaskQueueQueryTasksResponse()).task[0].eta_usec, found.eta_usec)
 
+    def test_without_the_stub(self):
+        self.testbed.deactivate()
+        self.testbed.activate()  # and no init_taskqueue_stub
+        self.assertEqual(taskqueue.Task(url="/a", countdown=5).url, "/a")
+        if WAY != "names":
+            with self.assertRaises(AssertionError):
+                taskqueue.add(url="/a")
+        self.testbed.init_taskqueue_stub(queue_config_path=os.environ["GAE_BROKER_QUEUE_YAML"])
+
     def test_namespaces(self):
         namespace_manager.set_namespace("tenant")
         try:
