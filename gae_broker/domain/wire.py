@@ -8,7 +8,8 @@ Both are built from scratch for every copy: nothing a broker added to a message 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 from gae_broker.domain.message import Message
 from gae_broker.domain.retry import RetryParameters
@@ -53,6 +54,29 @@ def encode(copy: Copy, kind: Kind | None = None) -> Message:
         meta=text,
         body=content.payload,
     )
+
+
+class Messages(Sequence[Message]):
+    """The messages that carry copies, each made when it is first looked at: the broker has the first ones meanwhile."""
+
+    def __init__(self, copies: Sequence[Copy]) -> None:
+        self._copies = copies
+        self._made: list[Message | None] = [None] * len(copies)
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        made = self._made[index]
+        if made is None:
+            made = self._made[index] = encode(self._copies[index])
+        return made
 
 
 def decode(message: Message) -> Copy:

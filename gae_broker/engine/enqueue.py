@@ -141,7 +141,7 @@ class Enqueuer:
         For transactions: it may be called again with the copies that failed. With ``reserve_all`` the names that
         the engine chose are reserved too: for tasks that were in a queue before.
         """
-        messages = [wire.encode(copy) for copy in copies]
+        messages = wire.Messages(copies)
         reserved = [
             index
             for index, copy in enumerate(copies)
@@ -267,7 +267,8 @@ class Enqueuer:
     ) -> dict[int, Exception]:
         """Publish, then turn claims into live rows, or give up those whose message is known not to be stored."""
         queue = copies[0].queue
-        results = self._broker.publish([messages[index] for index in outgoing], self._deadline_s)
+        chosen = messages if len(outgoing) == len(messages) else [messages[index] for index in outgoing]
+        results = self._broker.publish(chosen, self._deadline_s)
         failures = {index: error for index, error in zip(outgoing, results, strict=True) if error is not None}
         claimed = [index for index in outgoing if index in reserved]
         lost = [index for index in claimed if isinstance(failures.get(index), NOT_STORED)]

@@ -12,7 +12,7 @@ import os
 import time
 from typing import Protocol
 
-_NAME_RANDOM_DIGITS = 9
+_BILLION = 10**9
 _CHUNK_BYTES = 10
 _CHUNKS = 256
 
@@ -40,8 +40,8 @@ class RandomNamer:
 
     def task_name(self) -> str:
         """25 digits: microseconds since the epoch, and 9 at random to tell apart what the same one brought forth."""
-        chance = int.from_bytes(self._chance()[:8]) % 10**_NAME_RANDOM_DIGITS
-        return f"{time.time_ns() // 1000:016}{chance:0{_NAME_RANDOM_DIGITS}}"
+        chance = int.from_bytes(self._chance()[:8]) % _BILLION
+        return f"{time.time_ns() // 1000:016}{chance:09}"
 
     def copy_id(self) -> str:
         """32 hexadecimal digits: milliseconds since the epoch in 12, and 20 at random."""

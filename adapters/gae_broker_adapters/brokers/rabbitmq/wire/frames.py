@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gae_broker.domain.message import Message
 from gae_broker_adapters.brokers.rabbitmq.wire.envelope import (
@@ -71,13 +72,10 @@ def publish(message: Message, exchange: str, key: str, cut: Cut) -> bytes:
             last += _DELAY_FIELD + _integer(message.delay_ms)
             flags = _OPTIONAL
     table = b"".join((_KEY_FIELD, _UINT32.pack(len(task)), task, _DUE_FIELD, _integer(message.due_us), last))
-    method = b"".join((_PUBLISH_START, _short(exchange), _short(key), flags))
     size = len(body)
     header_size = _CONTENT.size + len(table) + len(_MODE) + len(copy_id)
     pieces = [
-        _FRAME.pack(_METHOD, channel, len(method)),
-        method,
-        _END,
+        _method(channel, exchange, key, flags),
         _FRAME.pack(_HEADER, channel, header_size),
         _CONTENT.pack(_BASIC, 0, size, _FLAGS, len(table)),
         table,
@@ -94,6 +92,13 @@ def publish(message: Message, exchange: str, key: str, cut: Cut) -> bytes:
             chunk = body[start : start + largest]
             pieces += (_FRAME.pack(_BODY, channel, len(chunk)), chunk, _END)
     return b"".join(pieces)
+
+
+@lru_cache(maxsize=256)
+def _method(channel: int, exchange: str, key: str, flags: bytes) -> bytes:
+    """The first frame: the same for all messages that go the same way at once."""
+    method = b"".join((_PUBLISH_START, _short(exchange), _short(key), flags))
+    return b"".join((_FRAME.pack(_METHOD, channel, len(method)), method, _END))
 
 
 def _short(text: str) -> bytes:
