@@ -1,10 +1,12 @@
-"""Writes docs/reference/cli.md, settings.md and differences.md: ``python docs/generate_reference.py``.
+"""Writes docs/reference/cli.md, settings.md, differences.md, rest.md and openapi.json.
 
+Run it as ``python docs/generate_reference.py``;
 tests/unit/cli/test_reference.py fails when they are stale.
 """  # noqa: INP001 - a script
 
 from __future__ import annotations
 
+import json
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from gae_broker.cli.command import CONTEXT, Command, Option
 from gae_broker.cli.exit_codes import ExitCode
 from gae_broker.cli.group import LazyGroup
 from gae_broker.settings import FILE_NAME, FILE_VARIABLE, OPTIONS, Settings, flag, key, variable
+from gae_broker.web.rest import methods, openapi
 
 HERE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by docs/generate_reference.py; change the code, then run that. -->"
@@ -34,6 +37,8 @@ def pages() -> dict[Path, str]:
         HERE / "cli.md": _cli_page(),
         HERE / "settings.md": _settings_page(),
         HERE / "differences.md": _differences_page(),
+        HERE / "rest.md": _rest_page(),
+        HERE / "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
 
@@ -59,6 +64,88 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def _rest_page() -> str:
+    lines = [
+        "# REST API",
+        "",
+        NOTE,
+        "",
+        "`gae-broker serve` offers App Engine's Task Queue API, v1beta2, for pull queues. The same as an OpenAPI",
+        "description: [openapi.json](openapi.json), which a server has at `/openapi.json` too; for Google's client",
+        "libraries, a discovery document is at `/discovery/v1/apis/taskqueue/v1beta2/rest`. How to use it:",
+        "[lease tasks from outside](../how-to/lease-from-outside.md).",
+        "",
+        f"Paths begin with `{methods.BASE_PATH}`.",
+        "",
+        "| method | request | parameters | acl | body | answer | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for method in methods.METHODS:
+        query = [item for item in method.parameters if not item.in_path]
+        shown = ", ".join(f"`{item.name}`{'' if item.required else '?'}" for item in query)
+        acl = "either" if method.resource == "taskqueues" else "`writer_email`" if method.writes else "`user_email`"
+        cells = (
+            f"{method.resource}.{method.name}",
+            f"`{method.http} {method.path}`",
+            shown,
+            acl,
+            method.request,
+            method.response,
+            method.description,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| parameter | | |", "|---|---|---|"]
+    described = {item.name: item for method in methods.METHODS for item in method.parameters}
+    for item in (*described.values(), *methods.COMMON):
+        bounds = "" if item.minimum is None else f", {item.minimum} to {item.maximum}"
+        lines.append(f"| `{item.name}` | {item.schema['type']}{bounds} | {_cell(item.description)} |")
+    for name in ("Task", "TaskQueue", "Tasks", "Tasks2"):
+        lines += ["", f"## {name}", "", "| member | type | |", "|---|---|---|"]
+        lines += _members(methods.SCHEMAS[name])
+    return "\n".join([*lines, "", *_REST_ERRORS]) + "\n"
+
+
+def _members(schema: methods.Schema, prefix: str = "") -> Iterator[str]:
+    properties = schema["properties"]
+    assert isinstance(properties, dict)  # noqa: S101 - a table of ours
+    for name, member in properties.items():
+        kind = f"{member['type']}{', ' + member['format'] if 'format' in member else ''}"
+        yield f"| `{prefix}{name}` | {kind} | {_cell(str(member['description']))} |"
+        if "properties" in member:
+            yield from _members(member, f"{prefix}{name}.")
+
+
+_REST_ERRORS = """\
+## Errors
+
+```json
+{
+ "error": {
+  "errors": [
+   {"domain": "global", "reason": "notFound", "message": "there is no task 'a' in queue 'pull'"}
+  ],
+  "code": 404,
+  "message": "there is no task 'a' in queue 'pull'"
+ }
+}
+```
+
+| status | reason | when |
+|---|---|---|
+| 400 | `required`, `invalidParameter` | a parameter is missing or cannot be; `location` names it |
+| 400 | `parseError`, `invalid` | the body or its wish: a push or paused queue, a lease that is over or another's |
+| 400 | `duplicate` | insert: the id is taken, by a task or, for a week, by one that was there |
+| 401 | `required`, `authError` | no token, or nobody's |
+| 403 | `forbidden` | the queue's `acl` does not permit it; or, without tokens, a web page asks through a browser |
+| 404 | `notFound` | no such project, queue or task, or not any more |
+| 405 | `methodNotAllowed` | `Allow` has what is |
+| 413, 415 | `requestTooLarge`, `unsupportedMediaType` | a body above 2 MB; one packed otherwise than by gzip |
+| 500 | `internalError` | the server's own fault: its log says which |
+| 501 | `notImplemented` | the broker cannot: see [on RabbitMQ](../how-to/lease-from-outside.md#on-rabbitmq) |
+| 503 | `backendError` | broker or ledger did not answer: try again after `Retry-After` seconds |
+""".splitlines()
+
+
 def _cli_page() -> str:
     lines = [
         "# Command line",
@@ -73,7 +160,7 @@ def _cli_page() -> str:
         "| code | name | when |",
         "|---|---|---|",
         *(f"| {code.value} | {code.name} | {MEANINGS[code]} |" for code in ExitCode),
-        "| 128 + n | | `dispatch` and `dev`, ended by signal n, after what ran was finished |",
+        "| 128 + n | | `dispatch`, `dev` and `serve`, ended by signal n, after what ran was finished |",
         "",
         "## Options of every command",
         "",

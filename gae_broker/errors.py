@@ -17,7 +17,8 @@ The tree, additions to App Engine's own marked with ``+``::
     │   ├── TaskLeaseExpiredError        ├── QueuePausedError
     │   ├── InvalidTagError              ├── InvalidDispatchDeadlineError
     │   ├── UnknownTaskError +           ├── InvalidQueueError
-    │   └── InvalidTaskError             │   └── InvalidQueueNameError
+    │   ├── UnsupportedError +           │   └── InvalidQueueNameError
+    │   └── InvalidTaskError             │
     │       ├── InvalidTaskNameError     ├── ConfigurationError +
     │       ├── TaskAlreadyExistsError   │   ├── SettingsError +
     │       ├── TombstonedTaskError      │   └── QueueYamlError +
@@ -190,6 +191,10 @@ class InvalidTagError(Error):
 
 class UnknownTaskError(Error):
     """No task of this name is in the queue (App Engine raises a plain ``Error`` here)."""
+
+
+class UnsupportedError(Error):
+    """The broker in use cannot do this; the text says what it can do."""
 
 
 class ConfigurationError(Error):

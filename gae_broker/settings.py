@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from gae_broker import configuration_file
-from gae_broker.domain import keyring
+from gae_broker.domain import access_tokens, keyring
 from gae_broker.domain import security_settings as security
 from gae_broker.domain import setting_values as values
 from gae_broker.domain import shim as shims
+from gae_broker.domain.access_tokens import AccessTokens
 from gae_broker.domain.broker_options import BrokerOptions, Declaring, Delays
 from gae_broker.domain.keyring import Keyring
 from gae_broker.domain.option import Option, described
@@ -123,6 +124,22 @@ class Settings:
         default="",
         metadata=described(
             values.address, str, "HOST:PORT", "Where dispatch serves /livez and /readyz; empty: nowhere."
+        ),
+    )
+    serve_bind: str = field(
+        default="127.0.0.1:8090",
+        metadata=described(
+            values.address, str, "HOST:PORT", "Where serve listens; beyond this machine only with tokens."
+        ),
+    )
+    serve_tokens: AccessTokens = field(
+        default=AccessTokens(),
+        metadata=described(
+            access_tokens.parse,
+            access_tokens.show,
+            "EMAIL:TOKEN,...",
+            "Who may use the REST API: bearer tokens of the addresses in queue.yaml's acl.",
+            hidden=True,
         ),
     )
     prefix: str = field(
@@ -310,7 +327,7 @@ def variable(name: str) -> str:
 
 def flag(name: str) -> str:
     """The command line flag of a setting; ``--url`` is a task's there, and ``--target`` is given once for each."""
-    special = {"targets": "--target", "url": "--broker-url"}
+    special = {"targets": "--target", "url": "--broker-url", "serve_bind": "--bind"}
     return special.get(name, "--" + name.removesuffix("_s").replace("_", "-"))
 
 

@@ -12,6 +12,7 @@ from gae_broker.cli.group import LazyGroup
 COMMANDS = {
     "dev": ("gae_broker.cli.dev:dev", "Serve an application and run its tasks, in one process."),
     "dispatch": ("gae_broker.cli.dispatch:dispatch", "Send the push queues' tasks to their handlers."),
+    "serve": ("gae_broker.cli.serve:serve", "Serve App Engine's REST API for workers that lease from outside."),
     "deploy": ("gae_broker.cli.deploy:deploy", "Make the queues of a queue.yaml, and the ledger's tables."),
     "queues": ("gae_broker.cli.queues:queues", "List, describe, pause, resume and purge queues."),
     "tasks": ("gae_broker.cli.tasks:tasks", "Add, list, describe, lease, delete, run and redrive tasks."),

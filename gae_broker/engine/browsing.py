@@ -19,6 +19,7 @@ from gae_broker.ports import Browser, Clock, Fact, Held, Ledger, State
 
 _log = logging.getLogger(__name__)
 _PAGE = 500
+_LEAST_PAGE = 10
 
 
 class TaskBrowser:
@@ -84,7 +85,7 @@ class TaskBrowser:
 
         Raises:
             UnknownQueueError: there is no such queue.
-            Error: this broker cannot look tasks up, and the ledger keeps no copy of this one.
+            UnsupportedError: this broker cannot look tasks up, and the ledger keeps no copy of this one.
             TransientError: broker or ledger did not answer.
         """
         config = self._catalog.get(queue)
@@ -107,7 +108,7 @@ class TaskBrowser:
         Raises:
             UnknownQueueError, InvalidQueueModeError: no such queue, or a pull queue.
             UnknownTaskError: there is no such task.
-            Error: this broker cannot look tasks up, and the ledger keeps no copy of this one.
+            UnsupportedError: this broker cannot look tasks up, and the ledger keeps no copy of this one.
             TransientError: broker or ledger did not answer, or the task was changed meanwhile.
         """
         if self._catalog.get(queue).mode is Mode.PULL:
@@ -131,14 +132,15 @@ class TaskBrowser:
         """The broker's live copies; reads on behind a page of void ones."""
         purged_us = self._ledger.control(config.name).purged_us
         tasks: dict[str, Copy] = {}
+        size = min(max(limit, _LEAST_PAGE), _PAGE)  # not more than is wanted: payloads may be large
         while len(tasks) < limit:
-            page = self._browser.browse(kind_of(config), config.name, _PAGE, after)
+            page = self._browser.browse(kind_of(config), config.name, size, after)
             if not page:
                 break
             facts = self._ledger.facts(config.name, [message.key for message in page])
             for copy in _live(page, facts, purged_us):
                 tasks.setdefault(copy.name, copy)
-            if len(page) < _PAGE:
+            if len(page) < size:
                 break
             after = page[-1].due_us, page[-1].key
         return list(tasks.values())
@@ -158,10 +160,11 @@ class TaskBrowser:
         if found:
             return next(iter(_live(found.values(), {}, 0)), None)
         known = "the ledger knows nothing of" if fact is None else "the ledger keeps no copy of"
-        raise errors.Error(
-            f"this broker cannot look tasks up, and {known} task {name!r} in queue {config.name!r}: it does so of push"
-            " tasks with a name of their own, and of retried ones, that have over 10 s to wait",
-        )
+        known += f" task {name!r} in queue {config.name!r}"
+        kept = "push tasks with a name of their own, and of retried ones, that have over 10 s to wait"
+        if config.mode is Mode.PULL:
+            kept = "pull tasks with a tag"
+        raise errors.UnsupportedError(f"this broker cannot look tasks up, and {known}: it does so of {kept}")
 
     def _find_held(self, queue: str, name: str, fact: Fact) -> Copy | None:
         if fact.state is not State.LIVE:

@@ -31,7 +31,9 @@ class LeaseChanger:
         self._namer = namer
         self._mover = mover
 
-    def change(self, queue: str, name: str, expected_eta_us: int, lease_us: int, fallback: Content) -> int:
+    def change(
+        self, queue: str, name: str, expected_eta_us: int | None, lease_us: int, fallback: Content | None
+    ) -> int:
         """Give a task another eta, ``lease_us`` from now; see `gae_broker.engine.leasing.Leaser.modify`."""
         control = self._ledger.control(queue)
         if control.paused:
@@ -41,14 +43,15 @@ class LeaseChanger:
         fact = self._ledger.facts(queue, [name]).get(name)
         if fact is not None:
             _require_live(queue, name, fact)
+            expected_eta_us = fact.eta_us if expected_eta_us is None else expected_eta_us
             _require_lease(queue, name, fact.eta_us, expected_eta_us, now_us)
         if fact is not None and fact.held:
-            if not self._ledger.move_held(queue, name, expected_eta_us, eta_us, now_us):
+            if not self._ledger.move_held(queue, name, fact.eta_us, eta_us, now_us):
                 raise self._why_lost(queue, name)
             return eta_us
         stored = self._stored(queue, name)
         if fact is not None:
-            old = _live_copy(queue, name, fact, stored or (), fallback, now_us)
+            old = _live_copy(queue, name, fact, stored, fallback, now_us)
         else:
             old = _original(queue, name, stored, control.purged_us, expected_eta_us, fallback, now_us)
             _require_lease(queue, name, old.eta_us, expected_eta_us, now_us)
@@ -88,8 +91,8 @@ def _require_live(queue: str, name: str, fact: Fact) -> None:
         raise refusal.tombstoned(queue, name, fact)
 
 
-def _require_lease(queue: str, name: str, eta_us: int, expected_eta_us: int, now_us: int) -> None:
-    if eta_us != expected_eta_us:
+def _require_lease(queue: str, name: str, eta_us: int, expected_eta_us: int | None, now_us: int) -> None:
+    if expected_eta_us is not None and eta_us != expected_eta_us:
         raise errors.TaskLeaseExpiredError(
             f"task {name!r} in queue {queue!r} has the eta {refusal.moment(eta_us)}, not {expected_eta_us} us since "
             "1970 as given: another worker leased it, or its lease was changed",
@@ -104,13 +107,17 @@ def _live_copy(
     queue: str,
     name: str,
     fact: Fact,
-    stored: Sequence[Copy],
-    fallback: Content,
+    stored: Sequence[Copy] | None,
+    fallback: Content | None,
     now_us: int,
 ) -> Copy:
     """The copy to replace of a task that has a row; the row's eta and lease count are the valid ones."""
-    content = next((copy.content for copy in stored if copy.copy_id == fact.live_copy), None)
+    content = next((copy.content for copy in stored or () if copy.copy_id == fact.live_copy), None)
     if content is None:
+        if fallback is None and stored is not None:
+            raise errors.TransientError(f"task {name!r} in queue {queue!r} is being changed; try again")
+        if fallback is None:
+            raise _not_to_be_seen(queue, name)
         content = _restored(fallback, name, now_us)
     return Copy(fact.live_copy or "", queue, content, fact.eta_us, Progress(tries=fact.leases))
 
@@ -120,8 +127,8 @@ def _original(
     name: str,
     stored: Sequence[Copy] | None,
     purged_us: int,
-    expected_eta_us: int,
-    fallback: Content,
+    expected_eta_us: int | None,
+    fallback: Content | None,
     now_us: int,
 ) -> Copy:
     """The copy to replace of a task of which the ledger knows nothing.
@@ -130,10 +137,13 @@ def _original(
 
     Raises:
         UnknownTaskError, TombstonedTaskError: there is none, or it was purged.
+        UnsupportedError: the broker cannot look it up, and the caller does not describe it.
     """
-    if fallback.tag is not None:
+    if fallback is not None and fallback.tag is not None:
         raise refusal.unknown(queue, name)  # a tagged task lives in the ledger: without a row there is none
     if stored is None:
+        if fallback is None or expected_eta_us is None:
+            raise _not_to_be_seen(queue, name)
         return Copy("", queue, _restored(fallback, name, now_us), expected_eta_us)
     if not stored:
         raise refusal.unknown(queue, name)
@@ -141,6 +151,13 @@ def _original(
     if not valid:
         raise refusal.tombstoned(queue, name, None)
     return next((copy for copy in valid if copy.eta_us == expected_eta_us), valid[0])
+
+
+def _not_to_be_seen(queue: str, name: str) -> errors.UnsupportedError:
+    return errors.UnsupportedError(
+        f"this broker cannot look up task {name!r} in queue {queue!r}: its lease is changed by whoever leased it and "
+        "still knows its payload and its eta"
+    )
 
 
 def _restored(fallback: Content, name: str, now_us: int) -> Content:

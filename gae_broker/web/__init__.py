@@ -1,1 +1,1 @@
-"""What is served over HTTP: the development server."""
+"""What is served over HTTP: the development server, the probes, the REST API."""

@@ -1,14 +1,12 @@
-"""``/livez`` and ``/readyz`` for Kubernetes and its like, beside a dispatcher.
+"""``/livez`` (or ``/healthz``) and ``/readyz`` for Kubernetes and its like, beside a dispatcher or in a server.
 
-``/livez`` says that the dispatcher's loop turns; it depends on nothing else, or an outage of the broker would have
+``/livez`` says that the process's loop turns; it depends on nothing else, or an outage of the broker would have
 every dispatcher restarted. ``/readyz`` says what ``gae-broker check`` says. Neither tells a secret.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import threading
 from types import TracebackType
 from typing import Self
@@ -17,11 +15,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from gae_broker.engine import checking
 from gae_broker.ports import Role
-from gae_broker.settings import Settings
+from gae_broker.settings import Settings, flag
+from gae_broker.web.listening import address_of, listen
 from gae_broker.web.readiness import Answer, Pulse, Readiness
 
 _UNAVAILABLE = 503
@@ -30,7 +29,12 @@ _CLOSE_S = 5.0
 
 
 def application(pulse: Pulse, readiness: Readiness) -> Starlette:
-    """The two probes as an ASGI application."""
+    """The probes as an ASGI application."""
+    return Starlette(routes=routes(pulse, readiness))
+
+
+def routes(pulse: Pulse, readiness: Readiness) -> list[BaseRoute]:
+    """The probes as routes of an application."""
 
     async def livez(_: Request) -> JSONResponse:
         alive = pulse.is_alive()
@@ -41,7 +45,7 @@ def application(pulse: Pulse, readiness: Readiness) -> Starlette:
         answer = readiness.answer()
         return JSONResponse(_body(answer), 200 if answer.ok else _UNAVAILABLE)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
+    return [Route("/livez", livez), Route("/healthz", livez), Route("/readyz", readyz)]
 
 
 def _body(answer: Answer) -> dict[str, object]:
@@ -68,8 +72,7 @@ class ProbeServer:
     def __init__(self, settings: Settings) -> None:
         self.pulse = Pulse()
         readiness = Readiness(lambda: checking.examine(settings, Role.WORKER))
-        host, _, port = settings.probe_bind.rpartition(":")
-        self._sock = _listen(host.strip("[]"), int(port))
+        self._sock = listen(settings.probe_bind, flag("probe_bind"))
         config = uvicorn.Config(
             application(self.pulse, readiness),
             log_config=None,
@@ -86,8 +89,7 @@ class ProbeServer:
     @property
     def address(self) -> str:
         """Where it serves: ``127.0.0.1:8081``."""
-        host, port = self._sock.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address_of(self._sock)
 
     def close(self) -> None:
         """Serve no more. Idempotent."""
@@ -105,12 +107,3 @@ class ProbeServer:
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._sock]))
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as exc:
-        why = os.strerror(exc.errno) if exc.errno else str(exc)
-        raise OSError(exc.errno, f"{host}:{port} cannot be had ({why}); choose another with --probe-bind") from exc

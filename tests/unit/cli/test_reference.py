@@ -39,7 +39,17 @@ def test_every_setting_is_documented(name: str) -> None:
 
 def test_every_command_and_option_is_documented() -> None:
     page = (REFERENCE / "cli.md").read_text("utf-8")
-    for command in ("dev", "dispatch", "queues purge", "tasks lease", "config show", "check", "adapters", "completion"):
+    for command in (
+        "dev",
+        "dispatch",
+        "serve",
+        "queues purge",
+        "tasks lease",
+        "config show",
+        "check",
+        "adapters",
+        "completion",
+    ):
         assert f"## gae-broker {command}\n" in page
     for option in ("--app", "--port", "--reset", "--queues", "--processes", "--drain-timeout", "--yes", "--no-color"):
         assert f"`{option}`" in page
