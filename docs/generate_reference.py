@@ -17,7 +17,8 @@ from gae_broker.cli import root
 from gae_broker.cli.command import CONTEXT, Command, Option
 from gae_broker.cli.exit_codes import ExitCode
 from gae_broker.cli.group import LazyGroup
-from gae_broker.settings import FILE_NAME, FILE_VARIABLE, OPTIONS, Settings, flag, key, variable
+from gae_broker.configuration_file import FILE_NAME
+from gae_broker.settings import FILE_VARIABLE, OPTIONS, Settings, flag, key, variable
 from gae_broker.web.rest import methods, openapi
 
 HERE = Path(__file__).parent / "reference"

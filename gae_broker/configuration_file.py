@@ -8,6 +8,26 @@ from pathlib import Path
 
 from gae_broker.errors import SettingsError
 
+FILE_NAME = "gae-broker.toml"
+PYPROJECT = "pyproject.toml"
+
+
+def settings_table(file: str | Path | None) -> tuple[Mapping[str, object], str]:
+    """The table that settings stand in, and the name of its file; empty where there is none.
+
+    Args:
+        file: the file; ``None``: our own in the working directory, or else ``pyproject.toml`` there.
+
+    Raises:
+        SettingsError: it cannot be read, or is no TOML.
+    """
+    names = [file] if file else [name for name in (FILE_NAME, PYPROJECT) if Path(name).is_file()]
+    if not names:
+        return {}, ""
+    path = Path(names[0])
+    document = read_toml(path)
+    return tool_table(document) if path.name == PYPROJECT else document, str(path)
+
 
 def tool_table(document: Mapping[str, object]) -> Mapping[str, object]:
     """The table ``[tool.gae-broker]`` of a ``pyproject.toml``, empty where it has none."""

@@ -1,8 +1,9 @@
 """Settings: one table of fields, from which flags, environment variables, the file's keys and the docs are made.
 
 A value comes from the first of: a flag, the environment (``GAE_BROKER_<NAME>``; for secrets also
-``GAE_BROKER_<NAME>_FILE``, the path of a file that holds it), the file (``gae-broker.toml``, or
-``[tool.gae-broker]`` in ``pyproject.toml``), the default. `Settings.sources` tells which it was.
+``GAE_BROKER_<NAME>_FILE``, the path of a file that holds it), the application's own configuration where its framework
+has one (`application_configuration`), the file (``gae-broker.toml``, or ``[tool.gae-broker]`` in ``pyproject.toml``),
+the default. `Settings.sources` tells which it was.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from gae_broker import configuration_file
+from gae_broker import application_configuration, configuration_file
 from gae_broker.domain import access_tokens, keyring
 from gae_broker.domain import security_settings as security
 from gae_broker.domain import setting_values as values
@@ -31,8 +32,6 @@ from gae_broker.errors import SettingsError
 
 PREFIX = "GAE_BROKER_"
 FILE_VARIABLE = PREFIX + "CONFIG"
-FILE_NAME = "gae-broker.toml"
-PYPROJECT = "pyproject.toml"
 DEFAULT_SOURCE = "default"
 
 
@@ -307,8 +306,9 @@ class Settings:
             SettingsError: a value is malformed or a key unknown; the text names it and its source.
         """
         environ = os.environ if environ is None else environ
-        found = _from_file(file or environ.get(FILE_VARIABLE) or None)
-        found.update(_from_environment(environ))
+        found = from_table(*configuration_file.settings_table(file or environ.get(FILE_VARIABLE) or None))
+        found.update(application_configuration.provided())
+        found.update(from_variables(environ))
         found.update({name: (value, "flag") for name, value in (flags or {}).items() if value is not None})
         parsed: dict[str, Any] = {name: _parse(name, value, source) for name, (value, source) in found.items()}
         return cls(**parsed, sources={name: source for name, (_, source) in found.items()})
@@ -351,35 +351,35 @@ def _parse(name: str, value: object, source: str) -> object:
         raise SettingsError(f"{name} (from {source}): found {shown!r}, expected {exc}") from None
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+def from_variables(variables: Mapping[str, object], source: str = "{}") -> dict[str, tuple[object, str]]:
+    """Values by field name, of what stands under the names of environment variables.
+
+    Args:
+        variables: the environment, or what is like it; other names are ignored.
+        source: what to call the place of one, with ``{}`` for its name.
+
+    Raises:
+        SettingsError: a secret's file cannot be read, or a secret is given twice.
+    """
     found: dict[str, tuple[object, str]] = {}
     for name, option in OPTIONS.items():
         key = variable(name)
-        if environ.get(key):
-            found[name] = (environ[key], key)
-        path = environ.get(key + "_FILE") if option.secret else None
+        if variables.get(key) not in (None, ""):
+            found[name] = (variables[key], source.format(key))
+        path = variables.get(key + "_FILE") if option.secret else None
         if path:
             if name in found:
                 raise SettingsError(f"{name}: both {key} and {key}_FILE are set; unset one of them")
-            found[name] = (configuration_file.secret(path, key), f"{key}_FILE")
+            found[name] = (configuration_file.secret(str(path), key), source.format(key + "_FILE"))
     return found
 
 
-def _from_file(file: str | Path | None) -> dict[str, tuple[object, str]]:
-    if file is not None:
-        path = Path(file)
-        table = configuration_file.read_toml(path)
-        if path.name == PYPROJECT:
-            table = configuration_file.tool_table(table)
-        return _checked(table, str(path))
-    if Path(FILE_NAME).is_file():
-        return _checked(configuration_file.read_toml(Path(FILE_NAME)), FILE_NAME)
-    if Path(PYPROJECT).is_file():
-        return _checked(configuration_file.tool_table(configuration_file.read_toml(Path(PYPROJECT))), PYPROJECT)
-    return {}
+def from_table(table: Mapping[str, object], source: str) -> dict[str, tuple[object, str]]:
+    """Values by field name, of a table with the keys of the TOML file.
 
-
-def _checked(table: Mapping[str, object], source: str) -> dict[str, tuple[object, str]]:
+    Raises:
+        SettingsError: a key is unknown.
+    """
     names = {key(name): name for name in OPTIONS}
     found: dict[str, tuple[object, str]] = {}
     for written, value in table.items():

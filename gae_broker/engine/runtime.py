@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from gae_broker import registry
+from gae_broker.application_configuration import Found, provide
 from gae_broker.domain.broker_options import Declaring
 from gae_broker.domain.queue import QueueFile
 from gae_broker.engine.attendant import Attendant
@@ -271,6 +272,15 @@ def settings() -> Settings:
     if _slot.settings is None:
         _slot.settings = Settings.load()
     return _slot.settings
+
+
+def configure(find: Callable[[], Found] | None) -> None:
+    """Take settings from the application's own configuration too (`application_configuration.provide`).
+
+    A runtime that is open keeps its own.
+    """
+    provide(find)
+    _slot.settings = None
 
 
 def _chosen() -> Runtime | None:

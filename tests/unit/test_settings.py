@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gae_broker import settings
+from gae_broker import application_configuration, settings
 from gae_broker.domain.setting_values import Processes, mask
 from gae_broker.errors import SettingsError
 from gae_broker.settings import OPTIONS, Settings
@@ -38,6 +38,30 @@ def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_pat
         "drain_timeout_s": ("7s", "gae-broker.toml"),
         "ledger": ("", "default"),
     }
+
+
+def test_an_applications_own_configuration_stands_between_the_environment_and_the_file(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: application_configuration.provide(None))
+    (tmp_path / "gae-broker.toml").write_text('prefix = "file"\ndrain_timeout = 7\n')
+    table = {"url": "embedded:///app.db", "prefix": "app"}
+    application_configuration.provide(lambda: settings.from_table(table, "its settings"))
+    found = load({"GAE_BROKER_URL": "embedded:///env.db"})
+    shown = {name: (found.show(name), found.source(name)) for name in ("url", "prefix", "drain_timeout_s")}
+    assert shown == {
+        "url": ("embedded:///env.db", "GAE_BROKER_URL"),
+        "prefix": ("app", "its settings"),
+        "drain_timeout_s": ("7s", "gae-broker.toml"),
+    }
+    table["prefix"] = "?"
+    with pytest.raises(SettingsError, match=r"^prefix \(from its settings\): found '\?', expected 1 to 40 letters"):
+        load()
+    table["urls"] = table.pop("url")
+    with pytest.raises(SettingsError, match=r"^its settings: unknown key 'urls', did you mean 'url'\? expected one of"):
+        load()
+    application_configuration.provide(None)
+    assert load().source("prefix") == "gae-broker.toml"
 
 
 def test_unset_flags_and_empty_variables_are_no_values() -> None:
