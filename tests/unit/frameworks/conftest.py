@@ -1,14 +1,7 @@
-"""What tests of frameworks share: a Django project, set up once in a process."""
+"""What tests of frameworks share."""
 
 from __future__ import annotations
 
-import django
-import pytest
+from tests.unit.frameworks.fixtures import _django_is_set_up, django_site, front_of
 
-
-@pytest.fixture(scope="session", autouse=True)
-def site():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_SETTINGS_MODULE", "tests.apps.django_site.settings")
-        django.setup()
-        yield
+__all__ = ["_django_is_set_up", "django_site", "front_of"]
