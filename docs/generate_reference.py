@@ -25,7 +25,7 @@ HERE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by docs/generate_reference.py; change the code, then run that. -->"
 MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.FAILED: "the operation failed: an unknown queue or task, a task that the rules refuse",
+    ExitCode.FAILED: "the operation failed: an unknown queue or task, one that the rules refuse; `migrate` left work",
     ExitCode.USAGE: "a flag or an argument is wrong, or `--yes` is missing where nobody can be asked",
     ExitCode.UNAVAILABLE: "the broker, the ledger or a port cannot be had, or a database file is damaged",
     ExitCode.CONFIGURATION: "a setting, `queue.yaml` or an application cannot be used as it is",

@@ -17,6 +17,7 @@ COMMANDS = {
     "queues": ("gae_broker.cli.queues:queues", "List, describe, pause, resume and purge queues."),
     "tasks": ("gae_broker.cli.tasks:tasks", "Add, list, describe, lease, delete, run and redrive tasks."),
     "topology": ("gae_broker.cli.topology:topology", "Export RabbitMQ's exchanges and queues as definitions."),
+    "migrate": ("gae_broker.cli.migrate:migrate", "Make App Engine's names in a program's source ours."),
     "check": ("gae_broker.cli.check:check", "Check settings, queue.yaml, broker, ledger and targets."),
     "config": ("gae_broker.cli.config:config", "Show the settings, and where each comes from."),
     "adapters": ("gae_broker.cli.adapters:adapters", "List the brokers and ledgers that can be chosen."),

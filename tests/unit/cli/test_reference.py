@@ -48,6 +48,7 @@ def test_every_command_and_option_is_documented() -> None:
         "config show",
         "check",
         "adapters",
+        "migrate",
         "completion",
     ):
         assert f"## gae-broker {command}\n" in page
