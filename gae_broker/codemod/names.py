@@ -107,7 +107,7 @@ def offers(module: str, members: tuple[str, ...]) -> bool:
     if not members:
         return True
     if module == OUR_TESTBED:
-        # gae_broker.testing lies beside this package in the layers, so its names are written down; a test compares them.
+        # gae_broker.testing stands beside this package in the layers, so its names are written down and tested.
         return members[0] in _TESTBED_NAMES
     found: object = importlib.import_module(module)
     for member in members:

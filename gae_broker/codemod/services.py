@@ -53,7 +53,7 @@ class Services:
             self._plan.remark(
                 node,
                 "build('taskqueue', ...) asks Google for its REST service",
-                "give it discoveryServiceUrl= and a token of 'gae-broker serve'",
+                "give it the discoveryServiceUrl= and a token of 'gae-broker serve': docs/how-to/lease-from-outside.md",
             )
 
     def _try(self, node: cst.Try) -> None:
