@@ -34,7 +34,6 @@ _COLORS = {"+": "green", "-": "red", "@": "cyan"}
     examples=[
         ("gae-broker migrate .", "show what would change, and what would be left"),
         ("gae-broker migrate --write .", "change it"),
-        ("gae-broker migrate --quiet . > migration.patch", "the changes as a patch"),
     ],
 )
 @click.argument(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import warnings
 
 import libcst as cst
 
@@ -23,7 +26,7 @@ _CONCERNED = re.compile(
     rb"google\.appengine\.(api|ext)(\.labs)?\s+import\s[^\n]*\b(taskqueue|deferred)\b"
     rb"|google\.appengine\.(api\.(labs\.)?taskqueue|ext\.deferred)\b"
 )
-_PYTHON_2 = "make it Python 3 first (2to3 and modernize do most of it), then run this again"
+_PYTHON_2 = "if it is Python 2, make it Python 3 first (2to3 and modernize do most of it), then run this again"
 
 
 def analyse(data: bytes, surroundings: Surroundings) -> Outcome:
@@ -35,14 +38,21 @@ def analyse(data: bytes, surroundings: Surroundings) -> Outcome:
     """
     if not (_NAMED.search(data) and _OF_TASKS.search(data)):
         return Outcome(data)
+    with warnings.catch_warnings(action="ignore"):  # of "\\d" in the file, which is its own business
+        return _analyse(data, surroundings)
+
+
+def _analyse(data: bytes, surroundings: Surroundings) -> Outcome:
     try:
+        # LibCST reads more than one Python does: of Python 2 `except Error, e`, which is two classes since 3.14.
+        ast.parse(data)
         module = cst.parse_module(data)
+    except SyntaxError as exc:
+        return _unreadable(data, exc.lineno or 1, exc.msg)
     except cst.ParserSyntaxError as exc:
-        return _unreadable(data, exc.raw_line, "it is no Python 3")
-    except (SyntaxError, UnicodeDecodeError, LookupError) as exc:
-        return _unreadable(data, 1, f"its encoding cannot be told ({exc})")
-    except RecursionError:
-        return _unreadable(data, 1, "it is nested too deeply")
+        return _unreadable(data, exc.raw_line, "LibCST cannot parse it")
+    except (ValueError, LookupError, RecursionError, MemoryError) as exc:
+        return _unreadable(data, 1, str(exc) or type(exc).__name__)
     reading = Reading(module)
     plan = Plan(reading, kept_lines(re.split(r"\r\n|\r|\n", module.code)))
     modules = dict(names.MODULES)
@@ -66,7 +76,8 @@ def _unreadable(data: bytes, line: int, why: str) -> Outcome:
     if found is None:
         return Outcome(data)
     used = data.count(b"\n", 0, found.start()) + 1
-    what = f"names the task queue in line {used}, and cannot be read: {why}"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    what = f"names the task queue in line {used}, and is nothing that Python {version} can read: {why}"
     return Outcome(data, (Remark(line, what, _PYTHON_2),), "latin-1")
 
 

@@ -20,7 +20,7 @@ FORMS = [
     ("from google.appengine.api import taskqueue as tq", "tq.Task", TASKQUEUE.Task),
     ("from google.appengine.api.labs import taskqueue as labs", "labs.Queue", TASKQUEUE.Queue),
     ("from google.appengine.api.taskqueue import Task, Queue as Q", "(Task, Q)", (TASKQUEUE.Task, TASKQUEUE.Queue)),
-    ("from google.appengine.api.taskqueue import taskqueue as inner", "inner", TASKQUEUE.taskqueue),
+    ("from google.appengine.api.taskqueue import taskqueue as low", "low", TASKQUEUE.taskqueue),
     ("from google.appengine.ext import deferred, testbed", "deferred.defer", DEFERRED.defer),
     ("from google.appengine.ext.deferred import defer", "defer", DEFERRED.defer),
     ("from google.appengine.ext.deferred.deferred import run, taskqueue as t2", "(run, t2)", (DEFERRED.run, TASKQUEUE)),
