@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from gae_broker import taskqueue
 from gae_broker.deferred import pickling
 from gae_broker.deferred.allow_list import AllowList
 from gae_broker.deferred.entity import _DeferredTaskEntity
@@ -27,7 +28,6 @@ from gae_broker.engine import runtime
 from gae_broker.errors import DeferredError as Error
 from gae_broker.errors import PermanentTaskFailure, SingularTaskFailure, TransientError
 from gae_broker.settings import Settings
-from gae_broker.taskqueue import Task, TaskRetryOptions, TaskTooLargeError
 
 __all__ = [
     "Error",
@@ -41,7 +41,9 @@ __all__ = [
     "run_from_datastore",
     "serialize",
     "set_log_level",
+    "taskqueue",
 ]
+"""``taskqueue`` too: App Engine's module had it, and suites replace its Task there."""
 
 _log = logging.getLogger(__name__)
 _DEFAULT_LOG_LEVEL = logging.INFO
@@ -199,10 +201,10 @@ def defer(
     _target: str | None = None,
     _transactional: bool = False,
     _url: str | None = _DEFAULT_URL,
-    _retry_options: TaskRetryOptions | None = None,
+    _retry_options: taskqueue.TaskRetryOptions | None = None,
     _queue: str = _DEFAULT_QUEUE,
     **kwargs: object,
-) -> Task:
+) -> taskqueue.Task:
     """Call ``obj(*args, **kwargs)`` later, in a push task. Any other underscore name is an argument of the call.
 
     A pickle that is too large for a task is stored in the ledger, and the task carries its key.
@@ -228,8 +230,8 @@ def defer(
         ValueError, pickle.PicklingError, TypeError: as `serialize`.
     """
 
-    def add(payload: bytes) -> Task:
-        task = Task(
+    def add(payload: bytes) -> taskqueue.Task:
+        task = taskqueue.Task(
             payload,
             countdown=_countdown,
             eta=_eta,
@@ -244,11 +246,11 @@ def defer(
     pickled = serialize(obj, *args, **kwargs)
     try:
         return add(pickled)
-    except TaskTooLargeError:
+    except taskqueue.TaskTooLargeError:
         return _add_reference(pickled, add)
 
 
-def _add_reference(pickled: bytes, add: Callable[[bytes], Task]) -> Task:
+def _add_reference(pickled: bytes, add: Callable[[bytes], taskqueue.Task]) -> taskqueue.Task:
     """Store a pickle, and add a task that carries its key."""
     entity = _DeferredTaskEntity(pickled)
     reference = serialize(run_from_datastore, entity.put())

@@ -295,6 +295,7 @@ def test_the_deferred_modules_names():
         "run_from_datastore",
         "serialize",
         "set_log_level",
+        "taskqueue",
     }
     for name in deferred_module.__all__:
         assert getattr(deferred, name) is getattr(deferred_module, name)

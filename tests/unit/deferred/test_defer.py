@@ -29,6 +29,16 @@ def stored(world, queue: str = "default"):
     return world.runtime.browser.tasks(queue, 10)
 
 
+def test_a_suite_may_replace_the_task_of_the_modules_taskqueue(world, monkeypatch):
+    """As on App Engine, whose module looked it up there."""
+    made, make = [], tq.Task
+    monkeypatch.setattr(
+        deferred.taskqueue, "Task", lambda *given, **options: made.append(make(*given, **options)) or made[0]
+    )
+    assert deferred.defer(record, 1) is made[0]
+    assert made[0].was_enqueued
+
+
 def test_what_is_enqueued(world):
     task = deferred.defer(record, 1, key="value")
     assert task.was_enqueued
