@@ -76,7 +76,6 @@ _TESTBED_NAMES = frozenset(
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
-        "TaskHandler": f"take the route out, and {MOUNT}",
         "taskqueue_stub": "use gae_broker.testing.testbed, or gae_broker.testing.stub.TaskQueueServiceStub and its "
         "bench.install()",
         "taskqueue_service_pb": "there are no protocol buffers here: call the API instead",

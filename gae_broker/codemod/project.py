@@ -12,7 +12,7 @@ from gae_broker.codemod.outcome import Outcome, Surroundings, diff
 from gae_broker.codemod.remark import Remark
 
 _MOUNTED = re.compile(
-    rb"\bTaskQueueMiddleware\b|\bgae_broker_adapters\.(flask|django)\b|\bdeferred\.(application|Handler)\b"
+    rb"\bTaskQueueMiddleware\b|\bgae_broker_adapters\.(flask|django)\b|\bdeferred\.(application|Handler|TaskHandler)\b"
 )
 _INSPECTED = re.compile(rb"\.(get_response|router|error_handlers)\b")
 _UNSERVED = Remark(0, f"defers calls, and nothing here serves {names.DEFERRED_PATH}", names.MOUNT)

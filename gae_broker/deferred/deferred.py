@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import http
+import io
 import logging
 import os
 import pickle
@@ -21,6 +22,7 @@ from gae_broker import taskqueue
 from gae_broker.deferred import pickling
 from gae_broker.deferred.allow_list import AllowList
 from gae_broker.deferred.entity import _DeferredTaskEntity
+from gae_broker.deferred.webapp_handler import WebappHandler
 from gae_broker.domain import sealing
 from gae_broker.domain.sealing import Broken
 from gae_broker.domain.security_settings import UnsignedPayloads
@@ -34,6 +36,7 @@ __all__ = [
     "Handler",
     "PermanentTaskFailure",
     "SingularTaskFailure",
+    "TaskHandler",
     "application",
     "defer",
     "invoke_member",
@@ -294,12 +297,8 @@ class Handler:
         """
         try:
             return self.run_from_request(environ)
-        except SingularTaskFailure:
-            _log.debug("Failure executing task, task retry forced")
-            return "SingularTaskFailure", http.HTTPStatus.REQUEST_TIMEOUT, [_TASKQUEUE_RESPONSE_HEADERS]
-        except PermanentTaskFailure:
-            _log.exception("Permanent failure attempting to execute task")
-            return "PermanentTaskFailure", http.HTTPStatus.OK, [_TASKQUEUE_RESPONSE_HEADERS]
+        except (SingularTaskFailure, PermanentTaskFailure) as failure:
+            return _failed(failure)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; what is no POST gets 405."""
@@ -312,10 +311,49 @@ class Handler:
         return [response.encode()]
 
 
+class TaskHandler(WebappHandler):
+    """Python 2's `Handler`, for webapp2: ``WSGIApplication([("/_ah/queue/deferred", deferred.TaskHandler)])``.
+
+    Differs from App Engine: its library for Python 3 has it no more.
+    """
+
+    def run_from_request(self) -> None:
+        """Do as `Handler.run_from_request` does.
+
+        Raises:
+            PermanentTaskFailure: the pickle cannot be loaded.
+            Exception: whatever the call raised.
+        """
+        body = self.request.body  # webapp2 may have read the environ's
+        again = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        text, status, _ = Handler().run_from_request(self.request.environ | again)
+        self.answer(status, text)
+
+    def post(self) -> None:
+        """Answer as `Handler.post` does.
+
+        Raises:
+            Exception: whatever the call raised, but for the two failures of this module; the task is tried again.
+        """
+        try:
+            self.run_from_request()
+        except (SingularTaskFailure, PermanentTaskFailure) as failure:
+            text, status, _ = _failed(failure)
+            self.answer(status, text)
+
+
 def _forbid(why: str) -> Response:
     message = f"Detected an attempted XSRF attack. {why}"
     _log.error(message)
     return message, http.HTTPStatus.FORBIDDEN, [_TASKQUEUE_RESPONSE_HEADERS]
+
+
+def _failed(failure: Exception) -> Response:
+    if isinstance(failure, SingularTaskFailure):
+        _log.debug("Failure executing task, task retry forced")
+        return "SingularTaskFailure", http.HTTPStatus.REQUEST_TIMEOUT, [_TASKQUEUE_RESPONSE_HEADERS]
+    _log.error("Permanent failure attempting to execute task", exc_info=failure)
+    return "PermanentTaskFailure", http.HTTPStatus.OK, [_TASKQUEUE_RESPONSE_HEADERS]
 
 
 def _content_length(environ: WSGIEnvironment) -> int:

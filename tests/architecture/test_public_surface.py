@@ -288,6 +288,7 @@ def test_the_deferred_modules_names():
         "Handler",
         "PermanentTaskFailure",
         "SingularTaskFailure",
+        "TaskHandler",
         "application",
         "defer",
         "invoke_member",

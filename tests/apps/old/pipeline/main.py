@@ -1,6 +1,5 @@
 """A pipeline of deferred steps: a job fans out into shards, shards into steps, and the last step ends the job."""
 
-import io
 import json
 import threading
 
@@ -73,18 +72,10 @@ class StatusHandler(webapp2.RequestHandler):
             )
 
 
-class DeferredHandler(webapp2.RequestHandler):
-    def post(self):
-        self.request.environ["wsgi.input"] = io.BytesIO(self.request.body)
-        body, status, headers = deferred.Handler().post(self.request.environ)
-        self.response.set_status(int(status))
-        self.response.write(body)
-
-
 app = webapp2.WSGIApplication(
     [
         ("/start", StartHandler),
         ("/status/(.*)", StatusHandler),
-        ("/_ah/queue/deferred", DeferredHandler),
+        ("/_ah/queue/deferred", deferred.TaskHandler),
     ]
 )
