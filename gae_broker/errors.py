@@ -11,7 +11,8 @@ The tree, additions to App Engine's own marked with ``+``::
     │   │   ├── PublishRejectedError +   ├── InternalError
     │   │   ├── ConfirmTimeoutError +    ├── PermissionDeniedError
     │   │   ├── ClaimPendingError +      ├── BadTransactionStateError
-    │   │   └── LedgerUnavailableError + ├── InvalidTaskRetryOptionsError
+    │   │   ├── OutboxUnavailableError + ├── InvalidTaskRetryOptionsError
+    │   │   └── LedgerUnavailableError + │
     │   ├── InvalidLeaseTimeError        ├── InvalidMaxTasksError
     │   ├── InvalidDeadlineError         ├── InvalidQueueModeError
     │   ├── TaskLeaseExpiredError        ├── QueuePausedError
@@ -83,6 +84,10 @@ class ClaimPendingError(TransientError):
 
 class LedgerUnavailableError(TransientError):
     """The ledger database cannot be reached, is locked, full or corrupt."""
+
+
+class OutboxUnavailableError(TransientError):
+    """The application's database cannot be reached, or has no outbox table; tasks in it stay there."""
 
 
 class InternalError(Error):

@@ -1,7 +1,7 @@
 """From a URL's scheme to the adapter that opens it.
 
-First-party adapters stand in a table of strings; others are found by the entry point groups
-``gae_broker.brokers`` and ``gae_broker.ledgers``, whose names are schemes. Nothing is imported before it is asked for.
+First-party adapters stand in a table of strings; others are found by the entry point groups ``gae_broker.brokers``,
+``gae_broker.ledgers`` and ``gae_broker.outboxes``, whose names are schemes. Nothing is imported before it is asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from gae_broker.domain.broker_options import BrokerOptions
 from gae_broker.domain.setting_values import mask
 from gae_broker.domain.shim import Shim
 from gae_broker.errors import SettingsError
-from gae_broker.ports import Broker, Clock, Ledger
+from gae_broker.ports import Broker, Clock, Ledger, Outbox
 
 BROKER_GROUP = "gae_broker.brokers"
 LEDGER_GROUP = "gae_broker.ledgers"
+OUTBOX_GROUP = "gae_broker.outboxes"
 BROKERS: Mapping[str, str] = {
     "embedded": "gae_broker_adapters.brokers.embedded:open_broker",
     "amqp": "gae_broker_adapters.brokers.rabbitmq:open_broker",
@@ -33,8 +34,12 @@ SHIMS: Mapping[Shim, str] = {
     Shim.NAMES: "gae_broker_adapters.appengine:install",
     Shim.SERVICE: "gae_broker_adapters.appengine_service:register",
 }
-_TABLES = {BROKER_GROUP: BROKERS, LEDGER_GROUP: LEDGERS}
-_ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger"}
+OUTBOXES: Mapping[str, str] = {
+    "sqlite": "gae_broker_adapters.sqlalchemy.opening:open_outbox",
+    "postgresql": "gae_broker_adapters.sqlalchemy.opening:open_outbox",
+}
+_TABLES = {BROKER_GROUP: BROKERS, LEDGER_GROUP: LEDGERS, OUTBOX_GROUP: OUTBOXES}
+_ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger", OUTBOX_GROUP: "outbox"}
 
 
 class OpenBroker(Protocol):
@@ -51,12 +56,19 @@ class OpenLedger(Protocol):
         """Open the ledger; raises `SettingsError` for a URL it cannot use."""
 
 
+class OpenOutbox(Protocol):
+    """What an entry point of ``gae_broker.outboxes`` names."""
+
+    def __call__(self, url: str) -> Outbox:
+        """Open the outbox, connect to nothing yet; raises `SettingsError` for a URL it cannot use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """One adapter that can be chosen.
 
     Attributes:
-        role: ``broker`` or ``ledger``.
+        role: ``broker``, ``ledger`` or ``outbox``.
         scheme: the URL scheme that chooses it.
         reference: ``module:attribute``.
         origin: the distribution that brings it.
@@ -110,6 +122,15 @@ def install_shim(shim: Shim) -> None:
     """
     if shim is not Shim.OFF:
         cast("Callable[[], object]", _resolve(SHIMS[shim], f"shim={shim}"))()
+
+
+def open_outbox(url: str) -> Outbox:
+    """Open the outbox in the application's database that a URL names.
+
+    Raises:
+        SettingsError: no adapter for its scheme, or what the adapter needs is not installed.
+    """
+    return cast("OpenOutbox", load(OUTBOX_GROUP, url))(url)
 
 
 def load(group: str, url: str) -> object:

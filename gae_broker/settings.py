@@ -59,6 +59,10 @@ class Settings:
             secret=True,
         ),
     )
+    outbox: str = field(
+        default="",
+        metadata=described(values.text, mask, "URL", "Database to relay tasks from; empty: none.", secret=True),
+    )
     queue_yaml: str = field(
         default="queue.yaml",
         metadata=described(

@@ -14,8 +14,8 @@ from gae_broker.cli.session import current
 
 @click.command(
     cls=Command,
-    help="List the brokers and ledgers that GAE_BROKER_URL and GAE_BROKER_LEDGER can choose, by their URL schemes.",
-    short_help="List the brokers and ledgers that can be chosen.",
+    help="List the brokers, ledgers and outboxes that GAE_BROKER_URL, _LEDGER and _OUTBOX can choose, by URL schemes.",
+    short_help="List the brokers, ledgers and outboxes there are.",
     examples=[
         ("gae-broker adapters", "what is installed"),
         ("gae-broker adapters --format json", "the same for a program"),

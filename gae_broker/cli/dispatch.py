@@ -27,7 +27,7 @@ from gae_broker.settings import flag, variable
     serves=True,
 )
 @option("--queues", metavar="NAME,...", show_default="every push queue", help="Serve only these queues.")
-@settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s", "probe_bind")
+@settings_flags("targets", "processes", "threads", "drain_timeout_s", "dispatch_deadline_s", "probe_bind", "outbox")
 def dispatch(queues: str | None) -> None:
     """Dispatch."""
     # What the command stands on takes several times as long to import as its help takes to show.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from gae_broker.cli import relaying
 from gae_broker.cli.opened import opened
 from gae_broker.cli.session import Session
 from gae_broker.cli.signals import die_of, run_until_signalled
@@ -34,6 +35,7 @@ def run(session: Session, settings: Settings, names: list[str] | None) -> None:
             session.tell(f"Probes on http://{probes.address}/livez and /readyz.")
             pulse = probes.pulse
         runtime = stack.enter_context(opened(session, patient=True))
+        stack.enter_context(relaying.beside(settings, runtime))
         dispatcher = Dispatcher(runtime, names)
 
         async def begin() -> None:

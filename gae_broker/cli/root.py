@@ -13,6 +13,7 @@ COMMANDS = {
     "dev": ("gae_broker.cli.dev:dev", "Serve an application and run its tasks, in one process."),
     "dispatch": ("gae_broker.cli.dispatch:dispatch", "Send the push queues' tasks to their handlers."),
     "serve": ("gae_broker.cli.serve:serve", "Serve App Engine's REST API for workers that lease from outside."),
+    "relay": ("gae_broker.cli.relay:relay", "Enqueue what an application's transactions have committed."),
     "deploy": ("gae_broker.cli.deploy:deploy", "Make the queues of a queue.yaml, and the ledger's tables."),
     "queues": ("gae_broker.cli.queues:queues", "List, describe, pause, resume and purge queues."),
     "tasks": ("gae_broker.cli.tasks:tasks", "Add, list, describe, lease, delete, run and redrive tasks."),
@@ -20,7 +21,7 @@ COMMANDS = {
     "migrate": ("gae_broker.cli.migrate:migrate", "Make App Engine's names in a program's source ours."),
     "check": ("gae_broker.cli.check:check", "Check settings, queue.yaml, broker, ledger and targets."),
     "config": ("gae_broker.cli.config:config", "Show the settings, and where each comes from."),
-    "adapters": ("gae_broker.cli.adapters:adapters", "List the brokers and ledgers that can be chosen."),
+    "adapters": ("gae_broker.cli.adapters:adapters", "List the brokers, ledgers and outboxes there are."),
     "completion": ("gae_broker.cli.completion:completion", "Print a shell's completion script."),
 }
 _TEXT = """App Engine's task queues: push, pull and deferred, with the same queue.yaml.

@@ -26,6 +26,7 @@ from gae_broker.deferred.webapp_handler import WebappHandler
 from gae_broker.domain import sealing
 from gae_broker.domain.sealing import Broken
 from gae_broker.domain.security_settings import UnsignedPayloads
+from gae_broker.domain.task import LargePayload
 from gae_broker.engine import runtime
 from gae_broker.errors import DeferredError as Error
 from gae_broker.errors import PermanentTaskFailure, SingularTaskFailure, TransientError
@@ -233,7 +234,7 @@ def defer(
         ValueError, pickle.PicklingError, TypeError: as `serialize`.
     """
 
-    def add(payload: bytes) -> taskqueue.Task:
+    def add(payload: bytes, large: LargePayload | None = None) -> taskqueue.Task:
         task = taskqueue.Task(
             payload,
             countdown=_countdown,
@@ -244,13 +245,21 @@ def defer(
             target=_target,
             url=_url,
         )
+        if large is not None:
+            task._carry(large)  # noqa: SLF001  (App Engine's Task knows of no such thing)
         return task.add(_queue, transactional=_transactional)
 
     pickled = serialize(obj, *args, **kwargs)
     try:
         return add(pickled)
     except taskqueue.TaskTooLargeError:
-        return _add_reference(pickled, add)
+        return _enlist_reference(pickled, add) if _transactional else _add_reference(pickled, add)
+
+
+def _enlist_reference(pickled: bytes, add: Callable[[bytes, LargePayload], taskqueue.Task]) -> taskqueue.Task:
+    """Add a task that carries the key of a pickle, which is stored with the transaction: a rollback leaves nothing."""
+    key = runtime.current().names.copy_id()
+    return add(serialize(run_from_datastore, key), LargePayload(key, pickled))
 
 
 def _add_reference(pickled: bytes, add: Callable[[bytes], taskqueue.Task]) -> taskqueue.Task:

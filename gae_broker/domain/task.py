@@ -71,6 +71,14 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class LargePayload:
+    """A payload too large for its task, which carries the key alone; kept in the ledger until the task has run."""
+
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """One finished attempt, kept for the operator: when it ended, how long it took, what came of it."""
 

@@ -21,6 +21,7 @@ from gae_broker.settings import Settings
 
 _CONNECT_S = 3.0
 _US = 1_000_000
+_OUTBOX_LATE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Finding:
 
 
 def examine(settings: Settings, role: Role | None = None) -> Iterator[Finding]:
-    """Check queue.yaml, broker, ledger, targets and signing; opens what it needs, and closes it.
+    """Check queue.yaml, broker, ledger, outbox, targets and signing; opens what it needs, and closes it.
 
     Args:
         settings: what to check.
@@ -48,6 +49,8 @@ def examine(settings: Settings, role: Role | None = None) -> Iterator[Finding]:
     queues = list(file.queues.values())
     yield from _broker(settings, Needs(queues, _longest_s(settings, queues), role))
     yield from _ledger(settings)
+    if settings.outbox:
+        yield _outbox(settings)
     yield from (Finding(_target(name, target)) for name, target in settings.targets.items())
     yield from (Finding(check, configured=True) for check in security_checks(settings))
 
@@ -87,6 +90,22 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
             yield from map(Finding, ledger.check())
     except Error as exc:
         yield _unusable("ledger", exc)
+
+
+def _outbox(settings: Settings) -> Finding:
+    try:
+        with contextlib.closing(registry.open_outbox(settings.outbox)) as outbox:
+            waiting = outbox.waiting()
+    except Error as exc:
+        return _unusable("outbox", exc)
+    late_s = 0.0 if waiting.since_us is None else (SystemClock().now_us() - waiting.since_us) / _US
+    if late_s <= _OUTBOX_LATE_S:
+        return Finding(Check("outbox", CheckStatus.OK, f"{waiting.tasks} tasks wait in {mask(settings.outbox)}"))
+    text = (
+        f"{waiting.tasks} tasks wait in {mask(settings.outbox)}, one for {late_s:.0f} s: is `gae-broker relay`, or "
+        "`gae-broker dispatch` with this outbox, running, and what do their logs say?"
+    )
+    return Finding(Check("outbox", CheckStatus.WARNING, text))
 
 
 def _unusable(name: str, exc: Error) -> Finding:

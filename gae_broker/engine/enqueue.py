@@ -16,7 +16,7 @@ from gae_broker import errors
 from gae_broker.domain import wire
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
-from gae_broker.domain.task import Content, Copy, Kind
+from gae_broker.domain.task import Content, Copy, Kind, LargePayload
 from gae_broker.engine import entry, refusal, transactions
 from gae_broker.engine.catalog import Catalog
 from gae_broker.engine.names import Namer
@@ -24,7 +24,8 @@ from gae_broker.engine.notes import Notes
 from gae_broker.engine.stamps import Stamps
 from gae_broker.engine.storage import StorageGuard
 from gae_broker.engine.succession import keep_after_us
-from gae_broker.ports import Browser, Claim, ClaimOutcome, ClaimResult, Clock, Facts, Publisher
+from gae_broker.engine.transactions import Enlisted
+from gae_broker.ports import Browser, Claim, ClaimOutcome, ClaimResult, Clock, Facts, Payloads, Publisher
 from gae_broker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -39,9 +40,16 @@ NOT_STORED = (
 )
 """Publish failures that leave no copy behind; after any other the copy may be stored."""
 
+_ADDED_BEFORE = (errors.TaskAlreadyExistsError, errors.TombstonedTaskError)
+"""Of a name that the engine chose: an earlier try of the same add, whose answer got lost, succeeded."""
+
 
 class Store(Publisher, Browser, Protocol):
     """A broker, as far as tasks are put into it and looked up."""
+
+
+class Records(Facts, Payloads, Protocol):
+    """A ledger, as far as tasks that are added need one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +59,12 @@ class NewTask:
     Attributes:
         content: its name is ``""`` where the engine shall choose one; ``created_us`` is set by the engine.
         eta_us: the earliest time of its first attempt.
+        large: of a transactional add: what to store in the ledger before the task is enqueued.
     """
 
     content: Content
     eta_us: int
+    large: LargePayload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class Enqueuer:
 
     Args:
         broker: where messages go.
-        ledger: where names are reserved.
+        ledger: where names are reserved, and large payloads stored.
         catalog: which queues there are.
         stamps, namer: times, and names for the unnamed.
         storage: keeps queue.yaml's ``total_storage_limit``.
@@ -89,7 +99,7 @@ class Enqueuer:
         self,
         *,
         broker: Store,
-        ledger: Facts,
+        ledger: Records,
         catalog: Catalog,
         stamps: Stamps,
         namer: Namer,
@@ -160,6 +170,25 @@ class Enqueuer:
             Added(None, failures[index]) if index in failures else Added(copy.name) for index, copy in enumerate(copies)
         ]
 
+    def deliver_committed(self, tasks: Sequence[Enlisted]) -> list[Exception | None]:
+        """Enqueue tasks of one queue whose transaction has committed, in order; ``None`` for each, or why it was not.
+
+        They count as created now, so that a purge before the commit does not concern them. It may be called again
+        with those that failed, or, by a process that does not know what became of an earlier call, with all.
+        """
+        if not tasks:
+            return []
+        failures = [self._store(task.large) for task in tasks]
+        ready = [index for index, error in enumerate(failures) if error is None]
+        if not ready:
+            return failures
+        created_us = self._stamps.created_us(tasks[0].copy.queue)
+        copies = [tasks[index].copy for index in ready]
+        stamped = [replace(copy, content=replace(copy.content, created_us=created_us)) for copy in copies]
+        for index, added in zip(ready, self.deliver(stamped), strict=True):
+            failures[index] = None if isinstance(added.error, _ADDED_BEFORE) else added.error
+        return failures
+
     def _invalid(self, queue: str, tasks: Sequence[NewTask]) -> list[Added] | None:
         """The answers of a call that adds nothing, ``None`` where every task is valid."""
         latest_us = self._clock.now_us() + MAX_ETA_US
@@ -189,31 +218,30 @@ class Enqueuer:
                 )
         copies = self._copies(queue, tasks)
         transaction = transactions.require(len(copies))
-        waiting = list(copies)
-        transaction.enlist(copies, lambda: self._deliver_committed(waiting))
+        waiting = [Enlisted(copy, task.large) for copy, task in zip(copies, tasks, strict=True)]
+        transaction.enlist(tuple(waiting), lambda: self._deliver_waiting(waiting))
         return [Added(copy.name) for copy in copies]
 
-    def _deliver_committed(self, waiting: list[Copy]) -> None:
+    def _deliver_waiting(self, waiting: list[Enlisted]) -> None:
         """Enqueue a committed transaction's tasks and take them off the list.
-
-        They count as created now, so that a purge before the commit does not concern them.
 
         Raises:
             Error: why the first of those that stay on the list could not be enqueued; call again later.
         """
-        if not waiting:
-            return
-        created_us = self._stamps.created_us(waiting[0].queue)
-        stamped = [replace(copy, content=replace(copy.content, created_us=created_us)) for copy in waiting]
-        answers = self.deliver(stamped)
-        # A name the engine chose can only be taken by an earlier call whose answer got lost.
-        failed = [
-            added.error is not None and not isinstance(added.error, errors.TaskAlreadyExistsError) for added in answers
-        ]
-        waiting[:] = [copy for copy, stays in zip(waiting, failed, strict=True) if stays]
-        for added, stays in zip(answers, failed, strict=True):
-            if stays and added.error is not None:
-                raise added.error
+        failures = self.deliver_committed(waiting)
+        waiting[:] = [task for task, error in zip(waiting, failures, strict=True) if error is not None]
+        for error in failures:
+            if error is not None:
+                raise error
+
+    def _store(self, large: LargePayload | None) -> Exception | None:
+        """Store a payload; why that failed."""
+        try:
+            if large is not None:
+                self._ledger.put_payload(large.key, large.body, self._clock.now_us())
+        except errors.Error as exc:
+            return exc
+        return None
 
     def _claim(
         self,

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from gae_broker.domain.task import Copy
+from gae_broker.domain.task import Copy, LargePayload
 from gae_broker.errors import BadTransactionStateError, DatastoreError
 
 MAX_TASKS = 5
 """Tasks in one transaction, over all its adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enlisted:
+    """A task that goes with a transaction.
+
+    Attributes:
+        copy: the task.
+        large: what is to be in the ledger before the task is in its queue; ``None``: nothing.
+    """
+
+    copy: Copy
+    large: LargePayload | None = None
 
 
 class Transaction(Protocol):
@@ -23,17 +37,18 @@ class Transaction(Protocol):
     def enlisted(self) -> int:
         """How many tasks it has taken so far."""
 
-    def enlist(self, copies: Sequence[Copy], deliver: Callable[[], None]) -> None:
-        """Take tasks along.
+    def enlist(self, tasks: Sequence[Enlisted], deliver: Callable[[], None]) -> None:
+        """Take tasks of one queue along.
 
-        1. ``deliver`` is called once after the commit, never after a rollback; it may raise `TransientError`,
-           and may then be called again.
-        2. A transaction that can store the copies within itself does so (an outbox), and has them delivered by
-           `gae_broker.engine.enqueue.Enqueuer.deliver` should this process end before ``deliver`` returned.
-        3. `enlisted` grows by the number of copies.
+        1. They are enqueued after the commit, in order, and never after a rollback, be it of a savepoint within.
+        2. A transaction that can store them within itself does so, and leaves them to a
+           `gae_broker.engine.outbox.Relay`: then nothing is lost if this process ends before they are enqueued.
+        3. Any other calls ``deliver`` after the commit; it may raise `Error`, and may then be called again.
+        4. `enlisted` grows by the number of tasks, and shrinks again where a savepoint is rolled back.
 
         Raises:
             BadTransactionStateError: it is over, or takes no tasks.
+            DatastoreError: the database did not take them.
         """
 
 

@@ -48,6 +48,7 @@ from gae_broker.ports.ledger import (
     State,
     Watch,
 )
+from gae_broker.ports.outbox import ClaimedRows, Outbox, OutboxRow, Place, RowClaim, Waiting
 from gae_broker.ports.world import (
     Check,
     CheckStatus,
@@ -65,6 +66,7 @@ __all__ = [
     "Claim",
     "ClaimOutcome",
     "ClaimResult",
+    "ClaimedRows",
     "Clock",
     "Consumer",
     "Control",
@@ -83,15 +85,20 @@ __all__ = [
     "Message",
     "Move",
     "Needs",
+    "Outbox",
+    "OutboxRow",
     "Parked",
     "Payloads",
+    "Place",
     "Plan",
     "Publisher",
     "Puller",
     "Report",
     "Role",
+    "RowClaim",
     "Sink",
     "State",
     "Subscription",
+    "Waiting",
     "Watch",
 ]

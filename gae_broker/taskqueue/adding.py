@@ -61,7 +61,7 @@ def prepare(queue: str, tasks: Sequence[Task], *, transactional: bool) -> list[N
     new = []
     for task in tasks:
         _check_task(task, names, transactional=transactional)
-        new.append(NewTask(task._content(queue), task._eta_usec))
+        new.append(NewTask(task._content(queue), task._eta_usec, task._large))
     if transactional:
         _check_transactional_size(queue, new)
     return new

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gae_broker.domain import caseless, limits, task_arguments
 from gae_broker.domain import params as forms
-from gae_broker.domain.task import PULL, Content, Copy
+from gae_broker.domain.task import PULL, Content, Copy, LargePayload
 from gae_broker.errors import InvalidEtaError
 from gae_broker.taskqueue import body, content, host, old_pickles, surroundings
 from gae_broker.taskqueue import eta as moments
@@ -121,6 +121,7 @@ class Task:
         self.__enqueued = False
         self.__deleted = False
         self.__leased: Content | None = None
+        self.__large: LargePayload | None = None
 
     @classmethod
     def _leased_from(cls, copies: Sequence[Copy]) -> list[Task]:
@@ -159,6 +160,14 @@ class Task:
 
     def _mark_lease_end(self, eta_us: int) -> None:
         self.__eta_posix = eta_us * 1e-6
+
+    def _carry(self, large: LargePayload) -> None:
+        """Have this stored in the ledger when, and only if, the transaction commits that the task is added in."""
+        self.__large = large
+
+    @property
+    def _large(self) -> LargePayload | None:
+        return self.__large
 
     def _content(self, queue_name: str) -> Content:
         """What the engine stores of it."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from gae_broker.domain.task import Copy
 from gae_broker.engine import transactions
+from gae_broker.engine.transactions import Enlisted
 from gae_broker.errors import BadTransactionStateError
 
 _current: ContextVar[MemoryTransaction | None] = ContextVar("gae_broker_testing_transaction", default=None)
@@ -26,7 +26,7 @@ class MemoryTransaction:
         """How many tasks it has taken."""
         return self._enlisted
 
-    def enlist(self, copies: Sequence[Copy], deliver: Callable[[], None]) -> None:
+    def enlist(self, tasks: Sequence[Enlisted], deliver: Callable[[], None]) -> None:
         """Take tasks along.
 
         Raises:
@@ -34,7 +34,7 @@ class MemoryTransaction:
         """
         if not self._open:
             raise BadTransactionStateError("the transaction is over; enqueue tasks inside of it")
-        self._enlisted += len(copies)
+        self._enlisted += len(tasks)
         self._deliveries.append(deliver)
 
     def commit(self) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gae_broker.domain.task import Copy
+from gae_broker.engine.transactions import Enlisted
 from gae_broker.errors import BadTransactionStateError
 
 _DATASTORE = "google.appengine.api.datastore"
@@ -37,7 +37,7 @@ class DatastoreTransaction:
         """How many tasks it has taken."""
         return self._enlisted
 
-    def enlist(self, copies: Sequence[Copy], deliver: Callable[[], None]) -> None:
+    def enlist(self, tasks: Sequence[Enlisted], deliver: Callable[[], None]) -> None:
         """Take tasks along.
 
         Raises:
@@ -45,7 +45,7 @@ class DatastoreTransaction:
         """
         if self._is_over:
             raise BadTransactionStateError("the datastore transaction is over; add tasks before its commit")
-        self._enlisted += len(copies)
+        self._enlisted += len(tasks)
         self._deliveries.append(deliver)
 
     def _async_commit(self, config: object) -> object:

@@ -13,10 +13,10 @@ from google.appengine.runtime import apiproxy_errors
 
 from gae_broker import errors
 from gae_broker.domain.limits import MAX_PULL_TASK_SIZE_BYTES, MAX_PUSH_TASK_SIZE_BYTES
-from gae_broker.domain.task import Copy
 from gae_broker.engine import transactions
 from gae_broker.engine.enqueue import Added, NewTask
 from gae_broker.engine.runtime import Runtime
+from gae_broker.engine.transactions import Enlisted
 from gae_broker.taskqueue.adding import prepare
 from gae_broker.taskqueue.retry_options import TaskRetryOptions
 from gae_broker.taskqueue.task import Task
@@ -64,10 +64,10 @@ class _Handover:
     def __init__(self, request: Any) -> None:  # noqa: ANN401
         self._request = request
 
-    def enlist(self, copies: Sequence[Copy], deliver: Callable[[], None]) -> None:  # noqa: ARG002 - the datastore does
+    def enlist(self, tasks: Sequence[Enlisted], deliver: Callable[[], None]) -> None:  # noqa: ARG002 - the datastore does
         """See `gae_broker.engine.transactions.Transaction`."""
-        for one, copy in zip(self._request.add_request, copies, strict=True):
-            one.task_name = copy.name.encode()
+        for one, task in zip(self._request.add_request, tasks, strict=True):
+            one.task_name = task.copy.name.encode()
         try:
             apiproxy_stub_map.MakeSyncCall(_DATASTORE, "AddActions", self._request, api_base_pb2.VoidProto())
         except apiproxy_errors.ApplicationError as exc:

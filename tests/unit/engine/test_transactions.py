@@ -19,8 +19,8 @@ class Transaction:
     def enlisted(self):
         return len(self.copies)
 
-    def enlist(self, copies, deliver):
-        self.copies += copies
+    def enlist(self, tasks, deliver):
+        self.copies += [task.copy for task in tasks]
         self.deliveries.append(deliver)
 
     def commit(self):

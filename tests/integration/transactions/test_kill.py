@@ -1,0 +1,91 @@
+"""kill -9 between commit and relay: the tasks are enqueued all the same, by whoever relays next."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from gae_broker import taskqueue
+from gae_broker.engine.runtime import Runtime, using
+from gae_broker.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+QUEUE_YAML = "queue:\n- name: default\n- name: pull\n  mode: pull\n"
+
+
+@pytest.fixture
+def environment(tmp_path):
+    (tmp_path / "queue.yaml").write_text(QUEUE_YAML)
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
+        "GAE_BROKER_URL": f"embedded:///{tmp_path}/tasks.db",
+        "GAE_BROKER_QUEUE_YAML": str(tmp_path / "queue.yaml"),
+    }
+
+
+@pytest.fixture
+def run(environment, tmp_path):
+    def python(*words, **more):
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            check=False,
+            cwd=tmp_path,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return python
+
+
+def enqueued(environment):
+    settings = Settings(url=environment["GAE_BROKER_URL"], queue_yaml=environment["GAE_BROKER_QUEUE_YAML"])
+    with Runtime.open(settings) as runtime, using(runtime):
+        pushed = runtime.browser.tasks("default", 9)
+        leased = taskqueue.Queue("pull").lease_tasks(60, 9)
+        payloads = [runtime.payloads.fetch(key) for key in _keys(pushed)]
+    return [copy.content.url for copy in pushed], [len(task.payload) for task in leased], payloads
+
+
+def _keys(copies):
+    import pickle  # noqa: PLC0415
+
+    return [pickle.loads(copy.content.payload)[1][0] for copy in copies if copy.content.url.startswith("/_ah")]
+
+
+def check(environment):
+    pushed, pulled, payloads = enqueued(environment)
+    assert pushed == ["/first", "/_ah/queue/deferred"]
+    assert pulled == [900_000]
+    assert [len(payload) > 500_000 for payload in payloads] == [True]
+
+
+def test_an_application_with_sqlalchemy(database_url, environment, run):
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS facts"))
+        connection.execute(sa.text("CREATE TABLE facts (fact VARCHAR(20))"))
+    died = run("tests.integration.transactions.dying", "sqlalchemy", database_url)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT fact FROM facts")).scalars().all() == ["committed"]
+    engine.dispose()
+    assert enqueued(environment) == ([], [], [])
+    relayed = run("gae_broker", "relay", "--once", GAE_BROKER_OUTBOX=database_url)
+    assert (relayed.returncode, "3 tasks enqueued" in relayed.stderr) == (0, True), relayed.stderr
+    check(environment)
+    again = run("gae_broker", "relay", "--once", "--outbox", database_url)
+    assert (again.returncode, "0 tasks enqueued" in again.stderr) == (0, True), again.stderr
+
+
+def test_relaying_needs_an_outbox(run):
+    assert run("gae_broker", "relay").returncode == 4
+    assert run("gae_broker", "relay", "--once", "--outbox", "sqlite://").returncode == 4
+    assert run("gae_broker", "relay", "--once", "--outbox", "sqlite:////nonexistent/app.db").returncode == 3
