@@ -37,6 +37,7 @@ SHIMS: Mapping[Shim, str] = {
 OUTBOXES: Mapping[str, str] = {
     "sqlite": "gae_broker_adapters.sqlalchemy.opening:open_outbox",
     "postgresql": "gae_broker_adapters.sqlalchemy.opening:open_outbox",
+    "django": "gae_broker_adapters.django.outbox:open_outbox",
 }
 _TABLES = {BROKER_GROUP: BROKERS, LEDGER_GROUP: LEDGERS, OUTBOX_GROUP: OUTBOXES}
 _ROLES = {BROKER_GROUP: "broker", LEDGER_GROUP: "ledger", OUTBOX_GROUP: "outbox"}

@@ -7,7 +7,7 @@ from django.core import checks
 from django.core.signals import setting_changed
 
 from gae_broker.engine import runtime
-from gae_broker_adapters.django import configuration
+from gae_broker_adapters.django import configuration, outbox
 from gae_broker_adapters.django.checks import check_deployment, check_project
 
 
@@ -20,7 +20,8 @@ class GaeBrokerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Read settings from the project's from now on; when they are needed, not now."""
+        """Read settings from the project's from now on (when they are needed, not now), and find its transactions."""
+        outbox.register()
         runtime.configure(configuration.find)
         setting_changed.connect(_configure_again, dispatch_uid=self.label)
         checks.register(check_project, self.label)

@@ -85,6 +85,27 @@ def test_an_application_with_sqlalchemy(database_url, environment, run):
     assert (again.returncode, "0 tasks enqueued" in again.stderr) == (0, True), again.stderr
 
 
+def test_an_application_with_django(database_url, environment, run):
+    project = {"DJANGO_SETTINGS_MODULE": "tests.integration.transactions.django_settings", "APP_DATABASE": database_url}
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS gae_broker_outbox"))
+    engine.dispose()
+    migrated = run("django", "migrate", **project)
+    assert migrated.returncode == 0, migrated.stderr
+    died = run("tests.integration.transactions.dying", "django", **project)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert enqueued(environment) == ([], [], [])
+    relayed = run("django", "relay_tasks", "--once", **project)
+    assert (relayed.returncode, "3 tasks enqueued" in relayed.stderr) == (0, True), relayed.stderr
+    check(environment)
+    # The table is the same whoever made it, and so is what a relay does.
+    died = run("tests.integration.transactions.dying", "django", **project)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    relayed = run("gae_broker", "relay", "--once", "--outbox", database_url)
+    assert (relayed.returncode, "3 tasks enqueued" in relayed.stderr) == (0, True), relayed.stderr
+
+
 def test_relaying_needs_an_outbox(run):
     assert run("gae_broker", "relay").returncode == 4
     assert run("gae_broker", "relay", "--once", "--outbox", "sqlite://").returncode == 4
