@@ -352,7 +352,7 @@ def _parse(name: str, value: object, source: str) -> object:
         return OPTIONS[name].parse(value)
     except ValueError as exc:
         shown = "***" if OPTIONS[name].hidden else mask(value) if isinstance(value, str) else value
-        raise SettingsError(f"{name} (from {source}): found {shown!r}, expected {exc}") from None
+        raise SettingsError(f"{key(name)} (from {source}): found {shown!r}, expected {exc}") from None
 
 
 def from_variables(variables: Mapping[str, object], source: str = "{}") -> dict[str, tuple[object, str]]:

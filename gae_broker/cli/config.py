@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from gae_broker.cli.command import Command
@@ -9,7 +11,7 @@ from gae_broker.cli.group import group
 from gae_broker.cli.output import Table, write
 from gae_broker.cli.session import current
 from gae_broker.cli.settings_flags import load_settings, settings_flags
-from gae_broker.settings import OPTIONS, key, variable
+from gae_broker.settings import OPTIONS, key, unknown_variables, variable
 
 config = group(
     "config",
@@ -32,6 +34,8 @@ def show() -> None:
     """Show settings."""
     session = current()
     settings = load_settings(session)
+    for text in unknown_variables(os.environ):
+        session.warn(text)
     found = {
         key(name): {"value": settings.show(name), "source": settings.source(name), "variable": variable(name)}
         for name in OPTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from gae_broker.cli.command import describe
 from gae_broker.cli.session import Session
 from gae_broker.cli.settings_flags import load_settings
 from gae_broker.errors import TransientError
-from gae_broker.settings import DEFAULT_SOURCE
+from gae_broker.settings import DEFAULT_SOURCE, unknown_variables
 
 if TYPE_CHECKING:
     from gae_broker.engine.runtime import Runtime
@@ -36,6 +37,8 @@ def opened(session: Session, *, patient: bool = False) -> Iterator[Runtime]:
     """
     from gae_broker.engine import runtime  # noqa: PLC0415 - --help of a command must be quick
 
+    for text in unknown_variables(os.environ):
+        session.warn(text)
     with _open(session, patient=patient) as found, runtime.using(found):
         for warning in found.catalog.file.warnings:
             session.warn(warning)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 from gae_broker.errors import Error
+from gae_broker.testing.bench import TaskBench
 
-if TYPE_CHECKING:
-    from gae_broker.testing.bench import TaskBench
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.02

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.errors import UnknownQueueError
+from gae_broker.testing.bench import TaskBench
 from gae_broker.testing.listings import QueueDict, TaskDict, queue_dict, task_dict
-
-if TYPE_CHECKING:
-    from gae_broker.testing.bench import TaskBench
 
 
 class DeleteResult(IntEnum):

@@ -40,11 +40,18 @@ def _module(spec: str) -> ModuleType | None:
     return sys.modules.get(spec.partition("+")[2].partition(":")[0] or spec.partition(":")[0])
 
 
+def _is_missing(spec: str, cause: BaseException | None) -> bool:
+    """Whether the module itself is not there, rather than something that it imports."""
+    name = spec.partition(":")[0].rpartition("+")[2]
+    return isinstance(cause, ModuleNotFoundError) and f"{name}.".startswith(f"{cause.name}.")
+
+
 def _explanation(tried: list[str], error: ConfigurationError) -> str:
     module = _module(tried[0])
     lines = [str(error)]
     if module is None:
-        lines.append(f"looked in {os.getcwd()} and where Python looks; --app takes module:app or module:create()")  # noqa: PTH109
+        if _is_missing(tried[0], error.__cause__):
+            lines.append(f"looked in {os.getcwd()} and where Python looks; --app takes module:app or module:create()")  # noqa: PTH109
         return "\n".join(lines)
     if len(tried) > 1:
         lines.append(f"tried {', '.join(tried)}")

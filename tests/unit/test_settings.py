@@ -103,7 +103,7 @@ def test_a_named_file_is_read(tmp_path: Path) -> None:
         ("url = 5", r"url \(from gae-broker.toml\): found 5, expected a text"),
         ("targets = 5", r"targets \(from gae-broker.toml\): found 5, expected NAME=TARGET"),
         ("targets = {default = 5}", "expected targets like http://localhost:8000 or module:app, not '5'"),
-        ("drain_timeout = true", "drain_timeout_s .* expected a time from 0s to 1d"),
+        ("drain_timeout = true", "drain_timeout [(].* expected a time from 0s to 1d"),
         ("url = ", "gae-broker.toml: not valid TOML"),
     ],
 )

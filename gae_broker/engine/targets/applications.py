@@ -5,12 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gae_broker.errors import ConfigurationError
 
 _SPEC = re.compile(r"(?:(wsgi|asgi)\+)?([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
+_IMPORTING = frozenset(
+    {__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}
+)
+_GOOGLES = frozenset({"google", "google.appengine"})
+"""What is missing where App Engine's imports are not answered; below of these are services that nobody here has."""
 
 
 class Interface(StrEnum):
@@ -84,12 +90,22 @@ def _find(label: str, module_name: str, path: str) -> object:
     try:
         found: object = importlib.import_module(module_name)
     except Exception as exc:
-        raise ConfigurationError(f"{label}: cannot import {module_name}: {exc!r}") from exc
+        raise ConfigurationError(f"{label}: cannot import {module_name}: {exc!r}{_more(exc)}") from exc
     for name in path.split("."):
         found = getattr(found, name, None)
         if found is None:
             raise ConfigurationError(f"{label}: {module_name} has no {path}; name what is in it")
     return found
+
+
+def _more(error: Exception) -> str:
+    """Where in the application an import failed, and what helps; empty where the application itself is not there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _IMPORTING]
+    place = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing in _GOOGLES:
+        return f"{place}; set GAE_BROKER_SHIM=1 to have App Engine's imports answered, or run 'gae-broker migrate'"
+    return place
 
 
 def _made(spec: str, factory: object) -> object:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gae_broker.settings import OPTIONS, key
 
 
@@ -44,6 +46,12 @@ def test_check_warns_of_what_is_probably_not_meant(cli, home: Path) -> None:
     assert "GAE_BROKER_URLS is not a setting; did you mean GAE_BROKER_URL?" in texts
     assert "no queue.yaml: only the queue 'default' exists" in texts
     assert any(text.startswith("http://localhost:1 does not accept connections") for text in texts)
+
+
+@pytest.mark.parametrize("words", [("config", "show"), ("queues", "list")])
+def test_misspelt_variables_are_told(cli, words: tuple[str, ...]) -> None:
+    found = cli(*words, env={"GAE_BROKER_URLS": "x"})
+    assert (found.code, found.err) == (0, "warning: GAE_BROKER_URLS is not a setting; did you mean GAE_BROKER_URL?\n")
 
 
 def test_check_of_a_bad_queue_yaml(cli, home: Path) -> None:

@@ -146,3 +146,12 @@ def test_what_is_not_found_is_explained(modules: Path, spec: str, parts: list[st
         find_application(spec)
     for part in parts:
         assert part.format(here=modules) in str(raised.value)
+
+
+def test_an_application_that_is_there_and_cannot_be_imported_is_not_looked_for(modules: Path) -> None:
+    (modules / "found_d.py").write_text("app = 5\nimport found_nowhere\n")
+    with pytest.raises(ConfigurationError) as raised:
+        find_application("found_d")
+    assert str(raised.value).endswith(
+        f"ModuleNotFoundError(\"No module named 'found_nowhere'\") in {modules}/found_d.py:2"
+    )

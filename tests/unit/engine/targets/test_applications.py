@@ -69,6 +69,17 @@ def test_what_cannot_be_used_says_why(path, text):
         load(path)
 
 
+@pytest.mark.parametrize("missing", ["google", "google.appengine"])
+def test_app_engines_imports_are_told_what_answers_them(tmp_path, monkeypatch, missing):
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"old_{missing.replace('.', '_')}"
+    (tmp_path / f"{name}.py").write_text(f"\nraise ModuleNotFoundError('No', name='{missing}')\n")
+    with pytest.raises(
+        ConfigurationError, match=rf"{name}.py:2; set GAE_BROKER_SHIM=1 .*, or run 'gae-broker migrate'"
+    ):
+        load(f"{name}:app")
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [("shop.main:app", True), ("wsgi+m:a()", True), ("http://localhost:80", False), ("https://h/p", False)],
