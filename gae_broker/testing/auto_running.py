@@ -8,7 +8,6 @@ import threading
 from gae_broker.errors import Error
 from gae_broker.testing.bench import TaskBench
 
-
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.02
 
