@@ -151,12 +151,14 @@ class Control:
         purged_us: tasks created at or before it are void; 0: never purged.
         epoch: number of the latest ownership.
         report: the latest, ``None`` where there never was one.
+        owner: what the dispatcher of that ownership calls itself, ``""`` where there never was one.
     """
 
     paused: bool = False
     purged_us: int = 0
     epoch: int = 0
     report: Report | None = None
+    owner: str = ""
 
 
 class Deletion(StrEnum):

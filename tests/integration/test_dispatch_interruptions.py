@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 
@@ -213,3 +215,40 @@ def test_who_takes_over_waits_until_the_one_before_must_know(application):
         field.serve(scenario)
         last = field.runtime.ledger.control("default").report
         assert (last.in_flight, last.enforced_rate) == (0, 0.0)  # so that who comes next needs not wait
+
+
+@pytest.fixture
+def ended():
+    """What a dispatcher called itself whose process was killed."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from gae_broker.engine.dispatcher.identity import own_name as n; print(n(), flush=True)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process.communicate()[0].strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whose process ids they are")
+@pytest.mark.parametrize(("limit", "expected"), [(1000, ["a"]), (1, [])])
+def test_who_takes_over_from_a_killed_one_leaves_only_its_slots_free(application, ended, monkeypatch, limit, expected):
+    monkeypatch.setattr("gae_broker.engine.dispatcher.lane._FENCE_S", 3600.0)
+    with ground(Queue("q", rate_per_s=10.0, bucket_size=5, max_concurrent=limit), targets=APP) as field:
+        epoch = field.runtime.ledger.take_ownership("q", ended)
+        report = Report(
+            executed_last_minute=9, in_flight=1, enforced_rate=5.0, reported_us=field.runtime.clock.now_us()
+        )
+        assert field.runtime.ledger.report("q", epoch, report)
+        field.add("a", queue="q")
+
+        async def scenario(_):
+            if expected:
+                await field.watcher.attempts(1)
+            else:
+                await asyncio.sleep(0.5)
+
+        field.serve(scenario)
+        assert application.names == expected

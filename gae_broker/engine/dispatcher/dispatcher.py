@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from functools import partial
 from gae_broker.domain.queue import Mode, Queue
 from gae_broker.domain.setting_values import Processes
 from gae_broker.engine.dispatcher.events import LogObserver, Observer
+from gae_broker.engine.dispatcher.identity import own_name
 from gae_broker.engine.dispatcher.lane import Lane
 from gae_broker.engine.dispatcher.pacer import Pacer
 from gae_broker.engine.dispatcher.surroundings import QueueState, Surroundings, monotonic_us
@@ -67,8 +66,7 @@ class Dispatcher:
         self._drain_s = settings.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="gae-broker dispatch")
         self._targets = make_targets(settings, processes, threads or settings.threads, runtime.clock)
-        owner = f"{socket.gethostname()}:{os.getpid()}"
-        self._around = Surroundings(runtime, self._targets, observer or LogObserver(), self._executor, owner)
+        self._around = Surroundings(runtime, self._targets, observer or LogObserver(), self._executor, own_name())
         self._states: dict[str, QueueState] = {}
         self._lanes: dict[str, Lane] = {}
         self._leaving: set[Lane] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from gae_broker.domain.attempt import Outcome
 from gae_broker.domain.queue import Queue
 from gae_broker.engine.delivery import Attempt, Deliverer, Settled
+from gae_broker.engine.dispatcher.identity import has_ended
 from gae_broker.engine.dispatcher.settler import Settler
 from gae_broker.engine.dispatcher.surroundings import QueueState, Surroundings, monotonic_us
 from gae_broker.engine.targets.failures import unanswered
@@ -23,7 +25,10 @@ _MOST_AT_ONCE = 1000
 _LONGEST_WAIT_S = 1.0
 _US = 1_000_000
 _FENCE_S = 2.0
-"""So long an owner may go on without having heard that it is still the one, and so long its successor waits."""
+"""So long an owner may go on without having heard that it is still the one, and so long its successor waits.
+
+Not where it is known to have been killed: then the successor only leaves that many slots free which it may have filled.
+"""
 
 _log = logging.getLogger("gae_broker.dispatch")
 T = TypeVar("T")
@@ -49,6 +54,7 @@ class Lane:
         self._is_taking = False
         self._epoch: int | None = None
         self._known_us = 0
+        self._supposed = self._supposed_until_us = 0
         self._is_leaving = False
         self._asked = 0
         self._held = 0
@@ -188,7 +194,9 @@ class Lane:
         is_first = before.epoch == 0
         is_successor = before.epoch not in {0, self._state.epoch} and not _left(before.report)
         self._state.epoch = epoch
-        if is_successor:
+        if is_successor and await self.off_loop(partial(has_ended, before.owner)):
+            self._suppose(before.report)
+        elif is_successor:
             await asyncio.sleep(_FENCE_S)  # until the one before knows, if it still lives; its attempts may end too
             known_us = monotonic_us()
             before = await self.off_loop(partial(ledger.control, name))
@@ -204,7 +212,25 @@ class Lane:
             self._state.pacer.take_over(idle_us / _US, monotonic_us())
         self._epoch, self._control, self._known_us = epoch, before, known_us
 
+    def _suppose(self, report: Report | None) -> None:
+        """The dispatcher before was killed. What it began may still run, and takes slots for as long as others wait.
+
+        Nobody knows how much that is: at most what was in flight when it reported, and what the rate allowed since.
+        """
+        begun = math.inf
+        if report is not None:
+            since_s = max(self._around.runtime.clock.now_us() - report.reported_us, 0) / _US
+            begun = report.in_flight + self.queue.bucket_size + self.queue.rate_per_s * since_s
+        self._supposed = math.ceil(min(begun, self.queue.max_concurrent))
+        self._supposed_until_us = monotonic_us() + round(_FENCE_S * _US)
+        self._loop.call_later(_FENCE_S, self.refresh)
+
     # ---------------------------------------------------------------------------------------- asking
+
+    def _slots(self) -> int:
+        """How many more attempts may run at the same time."""
+        supposed = self._supposed if monotonic_us() < self._supposed_until_us else 0
+        return max(self.queue.max_concurrent - self._state.in_hand - supposed, 0)
 
     def ask(self) -> None:
         """Ask for as many tasks as may begin now; if none may, come back when one may."""
@@ -213,10 +239,9 @@ class Lane:
             self._timer = None
         if self._asked or not self._is_running:
             return
-        slots = self.queue.max_concurrent - self._state.in_hand
         target = self._around.targets.find(self.queue.target)
         room = _MOST_AT_ONCE if target is None else target.room()
-        limit = min(slots, room, _MOST_AT_ONCE)
+        limit = min(self._slots(), room, _MOST_AT_ONCE)
         grant = self._state.pacer.grant(limit, monotonic_us())
         if grant.count:
             self._demand(grant.count)
@@ -237,7 +262,7 @@ class Lane:
 
     def _delivered(self, batch: list[Delivery]) -> None:
         self._asked = max(self._asked - len(batch), 0)
-        slots = max(self.queue.max_concurrent - self._state.in_hand, 0)
+        slots = self._slots()
         self._hold(len(batch))
         # Asked for less meanwhile (a pause, a lower rate), or not the owner any more: what is too much goes back.
         count = self._state.pacer.take(min(len(batch), slots), monotonic_us()) if self._is_running else 0

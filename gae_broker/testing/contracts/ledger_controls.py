@@ -28,13 +28,14 @@ class ControlsContract(LedgerAdoption):
         report = Report(7, 3, 4.5, NOW_US)
         assert bench.ledger.report(bench.queue, epoch, report)
         bench.ledger.set_paused(bench.queue, True)
-        assert bench.ledger.control(bench.queue) == Control(True, NOW_US, epoch, report)
+        assert bench.ledger.control(bench.queue) == Control(True, NOW_US, epoch, report, "me")
 
     def test_take_ownership_begins_a_greater_epoch(self, bench: LedgerBench) -> None:
         epochs = [bench.ledger.take_ownership(bench.queue, owner) for owner in ("a", "b", "b", "a")]
         assert epochs == sorted(set(epochs))
         assert epochs[0] > Control().epoch
-        assert bench.ledger.control(bench.queue).epoch == epochs[-1]
+        control = bench.ledger.control(bench.queue)
+        assert (control.epoch, control.owner) == (epochs[-1], "a")
 
     def test_take_ownership_gives_rivals_different_epochs(self, shared: LedgerBench) -> None:
         taken = race([shared.start_rival("own") for _ in range(2)])

@@ -18,6 +18,7 @@ _CONTROL = sa.select(
     QUEUES.c.in_flight,
     QUEUES.c.enforced_rate,
     QUEUES.c.reported_us,
+    QUEUES.c.owner,
 ).where(QUEUES.c.queue == sa.bindparam("of_queue"))
 _EPOCH = sa.select(QUEUES.c.epoch).where(QUEUES.c.queue == sa.bindparam("of_queue"))
 _REPORT = (
@@ -54,9 +55,9 @@ class SqlControls:
             row = connection.execute(_CONTROL, {"of_queue": queue}).first()
             if row is None:
                 return Control()
-            paused, purged_us, epoch, executed, in_flight, rate, reported_us = row
+            paused, purged_us, epoch, executed, in_flight, rate, reported_us, owner = row
             report = None if reported_us is None else Report(executed, in_flight, rate, reported_us)
-            return Control(paused, purged_us, epoch, report)
+            return Control(paused, purged_us, epoch, report, owner or "")
 
         return self._connections.read(work)
 
