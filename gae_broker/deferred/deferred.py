@@ -236,7 +236,7 @@ def defer(
 
     def add(payload: bytes, large: LargePayload | None = None) -> taskqueue.Task:
         task = taskqueue.Task(
-            payload,
+            payload=payload,
             countdown=_countdown,
             eta=_eta,
             headers=_TASKQUEUE_HEADERS | dict(_headers or {}),

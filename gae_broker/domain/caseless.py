@@ -39,7 +39,7 @@ class Headers:
         self._written[name.lower()] = name
         self._data[name] = value
 
-    def set_default(self, name: str, value: object) -> None:
+    def setdefault(self, name: str, value: object) -> None:
         """Set a header unless it is there, whatever its value."""
         if name not in self:
             self.set(name, value)

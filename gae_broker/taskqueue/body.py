@@ -5,7 +5,7 @@ Source: gae-semantics section 2.1, rules 7 to 9, in that order.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gae_broker.domain import params as forms
 from gae_broker.domain.caseless import Headers
@@ -17,6 +17,13 @@ _QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE", "PUT"})
 _BODY_METHODS = frozenset({"PULL", "POST", "PUT"})
 _FORM = "application/x-www-form-urlencoded"
 _TEXT = "text/plain; charset=utf-8"
+
+
+class Defaults(Protocol):
+    """Headers, or a dict: what `convert` needs of either."""
+
+    def setdefault(self, name: str, value: str, /) -> object:
+        """Set it unless it is there."""
 
 
 class Given(NamedTuple):
@@ -69,7 +76,7 @@ def _pull(given: Given, headers: Headers) -> str | bytes | None:
         payload = forms.encode(given.params)
     if payload is None:
         raise InvalidTaskError("a pull task needs a payload (an empty one will do)")
-    return _convert(payload, headers)
+    return convert(payload, headers)
 
 
 def _post(given: Given, headers: Headers) -> str | bytes | None:
@@ -78,9 +85,9 @@ def _post(given: Given, headers: Headers) -> str | bytes | None:
     if given.query:
         raise InvalidTaskError(f"url query {shown(given.query)} is given for a POST task; use params= instead")
     if given.params:
-        headers.set_default("content-type", _FORM)
+        headers.setdefault("content-type", _FORM)
         return forms.encode(given.params)
-    return None if given.payload is None else _convert(given.payload, headers)
+    return None if given.payload is None else convert(given.payload, headers)
 
 
 def _with_query(given: Given, headers: Headers) -> tuple[str, str | bytes | None]:
@@ -91,17 +98,21 @@ def _with_query(given: Given, headers: Headers) -> tuple[str, str | bytes | None
                 f"payload {shown(given.payload)} is given for a {given.method} task; "
                 f"only {', '.join(sorted(_BODY_METHODS))} tasks have one",
             )
-        payload = _convert(given.payload, headers)
+        payload = convert(given.payload, headers)
     query = forms.encode(given.params) if given.params else given.query
     return f"{given.path}?{query}" if query else given.path, payload
 
 
-def _convert(payload: object, headers: Headers) -> str | bytes | None:
-    """Text as UTF-8 bytes, with its content type; falsy values that are no text pass, as on App Engine."""
+def convert(payload: object, headers: Defaults) -> str | bytes | None:
+    """Text as UTF-8 bytes, with its content type; falsy values that are no text pass, as on App Engine.
+
+    Raises:
+        InvalidTaskError: it is neither text nor bytes, or text that cannot be encoded.
+    """
     if payload == "":
         return b""
     if isinstance(payload, str):
-        headers.set_default("content-type", _TEXT)
+        headers.setdefault("content-type", _TEXT)
         try:
             return payload.encode()
         except UnicodeEncodeError as exc:

@@ -34,6 +34,15 @@ def in_this_thread() -> RPC[Result]:
     return rpc_class()._at_once()
 
 
+def is_replaced(method: object, original: object) -> bool:
+    """Whether a bound method is not the original one but a subclass's, or what a test put in its place.
+
+    The synchronous methods do without an RPC where they can. App Engine's call their ``_async`` form, and programs
+    and tests that replace that one count on it.
+    """
+    return getattr(method, "__func__", None) is not original
+
+
 def given_or_new(rpc: object) -> RPC[Result]:
     """The caller's RPC, or a new one for ``None``; that it has the right result type is the type checker's matter.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypedDict, Unpack
 
-from gae_broker.domain import limits, params
+from gae_broker.domain import limits, params, task_arguments
 from gae_broker.domain.limits import (
     MAX_DISPATCH_DEADLINE,
     MAX_LEASE_SECONDS,
@@ -136,6 +136,22 @@ _DefaultAppVersionSingleton = type(DEFAULT_APP_VERSION)
 _UnknownAppVersionSingleton = type(_UNKNOWN_APP_VERSION)
 _TASK_NAME_RE = re.compile(_TASK_NAME_PATTERN)
 _QUEUE_NAME_RE = re.compile(_QUEUE_NAME_PATTERN)
+_RelativeUrlError = InvalidUrlError
+_flatten_params = params.flatten
+
+
+def _parse_relative_url(relative_url: str) -> tuple[str, str]:
+    on_queue_url, path, query = task_arguments.split_url(relative_url)
+    if on_queue_url:
+        raise InvalidUrlError("the url is empty; give a path like '/work'")
+    return path, query
+
+
+def _open_queue(name: str) -> Queue:
+    return Queue(name)  # whatever a test put into this module under that name
+
+
+Task._queue_type = staticmethod(_open_queue)
 
 
 class _TaskArguments(TypedDict, total=False):

@@ -58,8 +58,8 @@ class QueueDict(TypedDict):
     """One queue of ``GetQueues``; ``max_rate`` is the text of queue.yaml, empty for a pull queue."""
 
     name: str
-    max_rate: str
     bucket_size: int
+    max_rate: str
     mode: str
     acl: Acl | None
     oldest_task: str
@@ -102,8 +102,8 @@ def queue_dict(queue: Queue, tasks: Sequence[Copy], now_us: int) -> QueueDict:
     oldest_us = min((copy.eta_us for copy in tasks), default=None)
     listed = QueueDict(
         name=queue.name,
-        max_rate=_rate(queue),
         bucket_size=queue.bucket_size,
+        max_rate=_rate(queue),
         mode=queue.mode.value,
         acl=_acl(queue.acl),
         oldest_task="" if oldest_us is None else format_eta(oldest_us),

@@ -93,7 +93,7 @@ class TaskQueueServiceStub:
             name: the task's name.
             queue_names: one queue or several; unknown ones are ignored.
         """
-        return [_to_task(task) for task in self._filtered(url, name, queue_names)]
+        return [to_task(task) for task in self._get_filtered_task_dicts(url, name, queue_names)]
 
     def GetTasks(self, queue_name: str) -> list[TaskDict]:  # noqa: N802
         """A queue's tasks in order of eta.
@@ -195,11 +195,11 @@ class TaskQueueServiceStub:
         """The group of queues; there is one, whatever the application."""
         return self._queues.setdefault(app_id, self._queues[None])
 
-    def _filtered(
+    def _get_filtered_task_dicts(
         self,
-        url: str | None,
-        name: str | None,
-        queue_names: str | Iterable[str] | None,
+        url: str | None = None,
+        name: str | None = None,
+        queue_names: str | Iterable[str] | None = None,
     ) -> Sequence[TaskDict]:
         known = sorted(self._GetGroup().GetQueues())
         wanted = known if queue_names is None else [queue_names] if isinstance(queue_names, str) else queue_names
@@ -207,7 +207,8 @@ class TaskQueueServiceStub:
         return [task for task in tasks if url in (None, task["url"]) and name in (None, task["name"])]
 
 
-def _to_task(listed: TaskDict) -> taskqueue.Task:
+def to_task(listed: TaskDict) -> taskqueue.Task:
+    """A Task of what `TaskQueueServiceStub.GetTasks` lists."""
     payload = base64.b64decode(listed["body"])
     return taskqueue.Task(
         payload,

@@ -22,6 +22,7 @@ from typing import Any, Never, cast
 from gae_broker.engine import runtime as runtimes
 from gae_broker.engine.runtime import Runtime, SystemClock
 from gae_broker.settings import Settings
+from gae_broker.testing import apiproxy_stub_map
 from gae_broker.testing import stub as taskqueue_stub
 from gae_broker.testing.environment import DEFAULT_ENVIRONMENT, Environment
 from gae_broker.testing.stub import TaskQueueServiceStub
@@ -127,6 +128,8 @@ class Testbed:
     def __init__(self) -> None:
         self._environment: Environment | None = None
         self._previous: Runtime | None = None
+        self._original_stub_map: apiproxy_stub_map.APIProxyStubMap | None = None
+        self._test_stub_map: apiproxy_stub_map.APIProxyStubMap | None = None
         self._stub: TaskQueueServiceStub | None = None
 
     def activate(self, use_datastore_emulator: bool = False) -> None:
@@ -140,6 +143,9 @@ class Testbed:
         if self._environment is None:
             self._environment = Environment()
             self._previous = runtimes.use(absent())
+            self._original_stub_map = apiproxy_stub_map.apiproxy
+            self._test_stub_map = apiproxy_stub_map.APIProxyStubMap()
+            apiproxy_stub_map.apiproxy = self._test_stub_map
         self.setup_env()
 
     def deactivate(self) -> None:
@@ -153,7 +159,9 @@ class Testbed:
             self._close_stub()
         finally:
             runtimes.use(self._previous)
-            self._previous = self._environment = None
+            if self._original_stub_map is not None:
+                apiproxy_stub_map.apiproxy = self._original_stub_map
+            self._previous = self._environment = self._original_stub_map = self._test_stub_map = None
             environment.restore()
 
     def setup_env(self, overwrite: bool = False, **kwargs: str) -> None:
@@ -187,8 +195,7 @@ class Testbed:
         self._active()
         self._close_stub()
         if enable:
-            self._stub = TaskQueueServiceStub(**stub_kw_args)
-            self._stub.bench.install()
+            self._use(TaskQueueServiceStub(**stub_kw_args))
 
     def init_all_stubs(self, enable: bool = True) -> None:
         """`init_taskqueue_stub`: there are no others."""
@@ -205,8 +212,7 @@ class Testbed:
         if service_name != TASKQUEUE_SERVICE_NAME:
             raise _unsupported(service_name)
         self._close_stub()
-        self._stub = stub
-        stub.bench.install()
+        self._use(stub)
 
     def get_stub(self, service_name: str) -> TaskQueueServiceStub | None:
         """The task queue's stub, ``None`` before `init_taskqueue_stub`.
@@ -232,10 +238,18 @@ class Testbed:
             raise NotActivatedError("The testbed is not activated.")
         return self._environment
 
+    def _use(self, stub: TaskQueueServiceStub) -> None:
+        self._stub = stub
+        stub.bench.install()
+        if self._test_stub_map is not None:
+            self._test_stub_map.ReplaceStub(TASKQUEUE_SERVICE_NAME, stub)
+
     def _close_stub(self) -> None:
         stub, self._stub = self._stub, None
         if stub is not None:
             stub.close()
+        if self._test_stub_map is not None:
+            self._test_stub_map.ReplaceStub(TASKQUEUE_SERVICE_NAME, None)
 
 
 def _refuse(service: str, enable: bool = True, **_stub_kw_args: object) -> None:

@@ -23,7 +23,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 STAND_INS: Mapping[str, str] = MappingProxyType(
     {
         "google.appengine.ext.testbed": "gae_broker.testing.testbed",
-        "google.appengine.api.apiproxy_stub_map": f"{_HERE}.apiproxy_stub_map",
+        "google.appengine.api.apiproxy_stub_map": "gae_broker.testing.apiproxy_stub_map",
         "google.appengine.api.queueinfo": f"{_HERE}.queueinfo",
         "google.appengine.runtime.apiproxy_errors": f"{_HERE}.apiproxy_errors",
     },
@@ -40,9 +40,12 @@ PACKAGES = frozenset(
         "google.appengine.runtime",
     },
 )
-"""Packages that the names above lie in. Made where there is none, with the functions below and nothing else."""
+"""Packages that the names above lie in. Made where there is none, with the members below and nothing else."""
 
-FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"google.appengine.api": MappingProxyType({"wrap_wsgi_app": f"{_HERE}.wrapping"})},
+MEMBERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "google.appengine.api": MappingProxyType({"wrap_wsgi_app": f"{_HERE}.wrapping"}),
+        "google.appengine.runtime": MappingProxyType({"DeadlineExceededError": f"{_HERE}.request_deadline"}),
+    },
 )
-"""Functions of packages, by name, and the modules of ours that they are in."""
+"""What packages themselves have in them, by name, and the modules of ours that it is in."""

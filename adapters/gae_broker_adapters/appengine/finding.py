@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from gae_broker_adapters.appengine.aliases import ALIASES, FUNCTIONS, PACKAGES, STAND_INS
+from gae_broker_adapters.appengine.aliases import ALIASES, MEMBERS, PACKAGES, STAND_INS
 
 _THEIRS = {
     "gae_broker.taskqueue": "google.appengine.api.taskqueue",
@@ -41,14 +41,14 @@ class AliasLoader(Loader):
 
 
 class PackageLoader(Loader):
-    """Makes a package with nothing in it but what is a function of the package itself on App Engine."""
+    """Makes a package with nothing in it but what is a member of the package itself on App Engine."""
 
     def create_module(self, spec: ModuleSpec) -> None:
         """As importlib does it."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put its functions into it."""
-        for name, where in FUNCTIONS.get(module.__name__, {}).items():
+        """Put its members into it."""
+        for name, where in MEMBERS.get(module.__name__, {}).items():
             setattr(module, name, getattr(importlib.import_module(where), name))
 
 

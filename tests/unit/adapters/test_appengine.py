@@ -186,12 +186,66 @@ signed = wrap_wsgi_app(plain, use_deferred=True)
 assert ask(signed, "/_ah/queue/mail", HTTP_X_APPENGINE_QUEUENAME="mail").startswith("403")
 """
 
+REACHED_INTO = """
+import gae_broker_adapters.appengine
+from datetime import datetime
+from google.appengine.api import apiproxy_stub_map, taskqueue
+from google.appengine.api.taskqueue import taskqueue_stub
+from google.appengine.ext import deferred, testbed
+from google.appengine.ext.deferred.deferred import run_from_datastore, serialize, taskqueue as theirs
+from google.appengine.runtime import DeadlineExceededError, apiproxy_errors
+
+assert theirs is deferred.taskqueue is taskqueue
+before = apiproxy_stub_map.apiproxy
+assert before.GetStub("taskqueue") is None
+bed = testbed.Testbed()
+bed.activate()
+assert apiproxy_stub_map.apiproxy.GetStub("taskqueue") is None
+for _ in range(2):
+    bed.init_taskqueue_stub()
+    stub = apiproxy_stub_map.apiproxy.GetStub("taskqueue")
+    assert stub is bed.get_stub("taskqueue") is apiproxy_stub_map.apiproxy._APIProxyStubMap__stub_map["taskqueue"]
+taskqueue.add(url="/x", name="only", countdown=60)
+(listed,) = stub.GetTasks("default")
+assert isinstance(stub, taskqueue_stub.TaskQueueServiceStub) and stub._get_filtered_task_dicts() == [listed]
+assert taskqueue_stub.ConvertTaskDictToTaskObject(listed).url == "/x"
+assert isinstance(stub._GetGroup(), taskqueue_stub._Group)
+assert isinstance(stub._GetGroup().GetQueue("default"), taskqueue_stub._Queue)
+bed.init_taskqueue_stub(enable=False)
+assert apiproxy_stub_map.apiproxy.GetStub("taskqueue") is None
+bed.deactivate()
+assert apiproxy_stub_map.apiproxy is before
+
+proxy = apiproxy_stub_map.GetDefaultAPIProxy()
+proxy.SetDefaultStub("any")
+proxy.RegisterStub("mail", "its own")
+assert (proxy.GetStub("mail"), proxy.GetStub("user")) == ("its own", "any")
+assert taskqueue_stub._UsecToSec(taskqueue_stub._SecToUsec(1.5)) == 1.5
+assert taskqueue_stub._EtaDelta(0, datetime(1970, 1, 1, 0, 1)) == "0:01:00 ago"
+assert taskqueue_stub._EtaDelta(90_000_000, datetime(1970, 1, 1)) == "0:01:30 from now"
+assert taskqueue_stub.TIME_STR_FMT == "%Y/%m/%d %H:%M:%S"
+assert not issubclass(DeadlineExceededError, Exception)
+assert "deadline" in str(DeadlineExceededError())
+refused = apiproxy_errors.ApplicationError(3, "why")
+assert (refused.application_error, str(refused)) == (3, "ApplicationError: 3 why")
+assert issubclass(apiproxy_errors.OverQuotaError, apiproxy_errors.Error)
+"""
+
 LATE = """
 import sys, types
 for name in ("google", "google.appengine", "google.appengine.api", "google.appengine.api.taskqueue"):
     sys.modules[name] = types.ModuleType(name)
 import gae_broker_adapters.appengine
 """
+
+
+PROGRAMS = {
+    "suite": SUITE,
+    "identity": IDENTITY,
+    "queues": QUEUES,
+    "wrapped": WRAPPED,
+    "reached into": REACHED_INTO,
+}
 
 
 def run(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -208,7 +262,7 @@ def run(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("program", [SUITE, IDENTITY, QUEUES, WRAPPED], ids=["suite", "identity", "queues", "wrapped"])
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_programs_with_their_original_imports(tmp_path: Path, program: str) -> None:
     done = run(program, tmp_path)
     assert done.returncode == 0, done.stderr
