@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from gae_broker.domain.named_secrets import pairs
 
 SHORTEST_TOKEN = 16
 """Characters of a token; fewer could be guessed."""
 
 _EMAIL = re.compile(r"[^\s:,@]+@[^\s:,@]+")
 _TOKEN = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
-_SEPARATORS = re.compile(r"[,\n]")
 _EXPECTED = f"EMAIL:TOKEN,...: tokens of at least {SHORTEST_TOKEN} visible ASCII characters, without commas"
 
 
@@ -60,15 +60,7 @@ def parse(value: object) -> AccessTokens:
     """
     if isinstance(value, AccessTokens):
         return value
-    pairs: Iterable[tuple[object, object]]
-    if isinstance(value, Mapping):
-        pairs = value.items()
-    elif isinstance(value, str):
-        items = [item.strip() for item in _SEPARATORS.split(value) if item.strip()]
-        pairs = [(item.partition(":")[0].strip(), item.partition(":")[2].strip()) for item in items]
-    else:
-        raise ValueError(_EXPECTED)  # noqa: TRY004 - every parser of settings raises ValueError
-    tokens = [_token(number, email, token) for number, (email, token) in enumerate(pairs, 1)]
+    tokens = [_token(number, email, token) for number, (email, token) in enumerate(pairs(value, _EXPECTED), 1)]
     if len({token.digest for token in tokens}) < len(tokens):
         raise ValueError("each token once, but two lines have the same one")
     return AccessTokens(tuple(tokens))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from gae_broker.domain.named_secrets import pairs
 
 SHORTEST_KEY = 16
 """Characters of a key; fewer could be guessed."""
 
 KEY_ID = r"[A-Za-z0-9._-]{1,32}"
 _ID = re.compile(KEY_ID)
-_SEPARATORS = re.compile(r"[,\n]")
 _EXPECTED = f"ID:KEY,...: ids of letters, digits, '.', '_' and '-', keys of at least {SHORTEST_KEY} characters"
 
 
@@ -71,15 +71,7 @@ def parse(value: object) -> Keyring:
     """
     if isinstance(value, Keyring):
         return value
-    pairs: Iterable[tuple[object, object]]
-    if isinstance(value, Mapping):
-        pairs = value.items()
-    elif isinstance(value, str):
-        items = [item.strip() for item in _SEPARATORS.split(value) if item.strip()]
-        pairs = [(item.partition(":")[0].strip(), item.partition(":")[2].strip()) for item in items]
-    else:
-        raise ValueError(_EXPECTED)  # noqa: TRY004 - every parser of settings raises ValueError
-    keys = [_key(number, key_id, secret) for number, (key_id, secret) in enumerate(pairs, 1)]
+    keys = [_key(number, key_id, secret) for number, (key_id, secret) in enumerate(pairs(value, _EXPECTED), 1)]
     if len({key.id for key in keys}) < len(keys):
         raise ValueError("each key id once, but one is there twice")
     return Keyring(tuple(keys))
