@@ -281,7 +281,7 @@ A target is `http://host:port` or `https://host:port`, with or without a path be
 `module:create_app()` for a factory, with `wsgi+` or `asgi+` before it where the kind cannot be told. A task for
 `v2.reports` goes to the target of that name, else to `reports`, else to `default`.
 
-A variable that looks like a misspelt setting is reported by `gae-broker check`.
+A variable that looks like a misspelt setting is told by every command.
 """.splitlines()
 
 

@@ -17,6 +17,7 @@ from gae_broker.cli.session import Session
 from gae_broker.domain.setting_values import mask
 
 DOCS = "docs/reference/cli.md"
+PROGRAM = "gae-broker"
 ENVIRONMENT = "GAE_BROKER"
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -79,6 +80,10 @@ class Command(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}# {meaning}\n")
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own options, and the names of the common ones."""
+        write_options(self, ctx, formatter)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Where to read more."""
         formatter.write_paragraph()
@@ -102,6 +107,24 @@ class Command(click.Command):
                 click.echo("".join(traceback.format_exception(exc)), err=True, nl=False)
             session.complain(describe(exc))
             ctx.exit(exit_code(exc))
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Explain a command's own options; the common ones only where no command above explains them."""
+    above = ctx.parent is not None and any(_is_common(parameter) for parameter in ctx.parent.command.params)
+    own = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
+    common = [parameter for parameter in own if _is_common(parameter)]
+    records = [parameter.get_help_record(ctx) for parameter in own if not above or parameter not in common]
+    with formatter.section(gettext("Options")):
+        formatter.write_dl([record for record in records if record is not None])
+    if above:
+        names = ", ".join("/".join(parameter.opts) for parameter in common)
+        formatter.write_paragraph()
+        formatter.write_text(f"And as everywhere: {names} (see '{PROGRAM} -h').")
+
+
+def _is_common(parameter: click.Parameter) -> bool:
+    return parameter.callback is _remember
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gae_broker.cli.command import DOCS, common_options
+from gae_broker.cli.command import DOCS, common_options, write_options
 
 
 class LazyGroup(click.Group):
@@ -50,6 +50,11 @@ class LazyGroup(click.Group):
             hint = f" Did you mean '{close[0]}'?" if close else f" There are: {', '.join(self.lazy)}."
             ctx.fail(f"No such command '{name}'.{hint}")
         return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options as a command's, and the commands."""
+        write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands with their short help, none of them imported."""

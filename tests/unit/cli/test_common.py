@@ -46,6 +46,14 @@ def test_every_command_has_help(cli, path: tuple[str, ...], flag: str) -> None:
     assert found.out.startswith(f"Usage: {' '.join(('gae-broker', *path))} [OPTIONS]")
 
 
+def test_common_options_are_explained_once(cli) -> None:
+    assert "--log-format [text|json]  How messages are written" in cli("-h").out
+    for path in (("queues",), ("queues", "list"), ("check",)):
+        found = cli(*path, "-h").out
+        assert "How messages are written" not in found
+        assert "--log-format, -v/--verbose" in found.replace("\n", " ")
+
+
 @pytest.mark.parametrize("path", [path for path, command in ALL.items() if isinstance(command, LazyGroup)])
 def test_a_group_without_a_command_shows_its_help(cli, path: tuple[str, ...]) -> None:
     assert cli(*path) == cli(*path, "-h")
