@@ -29,8 +29,8 @@ def check(connections: Connections, clock: Clock) -> list[Check]:
     if not schema.is_current(found):
         # Not a fault: before a first start there are no tables, after an upgrade there are old ones.
         text = (
-            f"{database.where} has version {found}; `gae-broker deploy`, or the next process that starts and may make"
-            f" tables, brings it to {schema.VERSION}"
+            f"{database.where} {f'has version {found}' if found else 'has no tables yet'}; `gae-broker deploy`, or the"
+            f" next process that starts and may make tables, brings it to version {schema.VERSION}"
         )
         return [Check("ledger", CheckStatus.WARNING, text)]
     connections.write(_write)

@@ -41,7 +41,10 @@ _AT_ONCE = 16
 """Objects looked at in one round trip; where one is missing, up to so many are looked at again."""
 _NAMED = re.compile(r"(?:queue|exchange) '([^']*)'")
 DEPLOY = "run `gae-broker deploy queue.yaml`"
-AS_ADMINISTRATOR = f"have an administrator {DEPLOY}, and set GAE_BROKER_DECLARING=verify for this user"
+_AS_ADMINISTRATOR = (
+    "docs/how-to/permissions.md has what each user needs; for one who may not declare, have an administrator "
+    f"{DEPLOY}, and set GAE_BROKER_DECLARING=verify"
+)
 
 
 @contextmanager
@@ -254,7 +257,7 @@ def _translated(open_channel: BlockingChannel, name: str, exc: ChannelClosedByBr
     if exc.reply_code == _REFUSED:
         return PermissionDeniedError(
             f"RabbitMQ does not let user {user_of(open_channel)!r} declare or use {name!r} ({exc.reply_text}): "
-            f"{AS_ADMINISTRATOR}",
+            f"{_AS_ADMINISTRATOR}",
         )
     return BrokerUnavailableError(f"RabbitMQ refused {name!r}: {exc.reply_text}")
 

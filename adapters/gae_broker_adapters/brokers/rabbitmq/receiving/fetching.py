@@ -17,12 +17,13 @@ import pika
 from pika.channel import Channel
 
 from gae_broker.domain.task import Kind
-from gae_broker.errors import BrokerUnavailableError, UnknownQueueError
+from gae_broker.errors import BrokerUnavailableError, PermissionDeniedError, UnknownQueueError
 from gae_broker.ports import Delivery
 from gae_broker_adapters.brokers.rabbitmq.receiving.receipts import Hand, tag_of
+from gae_broker_adapters.brokers.rabbitmq.wire import failures
 from gae_broker_adapters.brokers.rabbitmq.wire.inlet import Content, Inlet
 
-_NOT_FOUND = 404
+_REFUSED, _NOT_FOUND = 403, 404
 _STRAGGLER_S = 0.2
 """How long a batch waits for a next message of those that the broker counted."""
 
@@ -183,9 +184,14 @@ class Fetch:
     def _channel_closed(self, channel: Channel, error: Exception) -> None:
         if not channel.connection.is_open:
             return  # see `begin_again`
-        if getattr(error, "reply_code", 0) == _NOT_FOUND:
+        code, reason = getattr(error, "reply_code", 0), failures.text(error)
+        if code == _NOT_FOUND:
             text = f"RabbitMQ has no {self.kind} queue {self.queue!r}: run `gae-broker deploy queue.yaml`"
             self.fail(UnknownQueueError(text))
+        elif code == _REFUSED:
+            text = f"RabbitMQ does not let this user take tasks from {self.kind} queue {self.queue!r}: {reason}"
+            self.fail(PermissionDeniedError(f"{text}; docs/how-to/permissions.md has what a worker needs"))
         else:
-            text = f"RabbitMQ closed the channel of {self.kind} queue {self.queue!r}: {error}"
-            self.fail(BrokerUnavailableError(text))
+            self.fail(
+                BrokerUnavailableError(f"RabbitMQ closed the channel of {self.kind} queue {self.queue!r}: {reason}")
+            )

@@ -75,7 +75,7 @@ def _innermost(failure: BaseException) -> BaseException:
 
 def _closed_by_broker(failure: BaseException) -> tuple[int, str] | None:
     """(code, text) of the broker's own reason, ``None`` where it gave none."""
-    if isinstance(failure, exceptions.ConnectionClosedByBroker):
+    if isinstance(failure, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
         return failure.reply_code, failure.reply_text
     match = _BY_BROKER.search(str(failure)) if isinstance(failure, exceptions.AMQPConnectionError) else None
     return None if match is None else (int(match[1]), match[2])
