@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,58 @@ def test_an_application_with_django(database_url, environment, run):
     assert died.returncode == -signal.SIGKILL, died.stderr
     relayed = run("gae_broker", "relay", "--once", "--outbox", database_url)
     assert (relayed.returncode, "3 tasks enqueued" in relayed.stderr) == (0, True), relayed.stderr
+
+
+@pytest.fixture
+def left_behind(environment, run, tmp_path):
+    """A database in which a killed application left three tasks."""
+    url = f"sqlite:///{tmp_path}/app.db"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE facts (fact VARCHAR(20))"))
+    engine.dispose()
+    died = run("tests.integration.transactions.dying", "sqlalchemy", url)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    return url
+
+
+def test_a_dispatcher_relays_beside_its_own_work_and_check_tells_what_waits(environment, left_behind, tmp_path):
+    def waiting():
+        told = subprocess.run(
+            [sys.executable, "-m", "gae_broker", "check", "--format", "json"],
+            check=False,
+            cwd=tmp_path,
+            env=environment | {"GAE_BROKER_OUTBOX": left_behind},
+            capture_output=True,
+            text=True,
+        )
+        return next(one["text"] for one in json.loads(told.stdout)["checks"] if one["name"] == "outbox")
+
+    assert waiting().startswith("3 tasks wait in ")
+    words = ["dispatch", "--outbox", left_behind, "--target", "default=http://127.0.0.1:9"]
+    dispatcher = subprocess.Popen(
+        [sys.executable, "-m", "gae_broker", *words], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline_s = time.monotonic() + 60
+        while not waiting().startswith("0 tasks"):
+            assert dispatcher.poll() is None
+            assert time.monotonic() < deadline_s
+    finally:
+        dispatcher.terminate()
+        dispatcher.wait()
+    check(environment)
+
+
+@pytest.mark.parametrize("rabbitmq", ["4.3"], indirect=True)
+def test_what_a_killed_application_left_goes_to_rabbitmq(environment, left_behind, rabbitmq_url, run, tmp_path):
+    there = {"GAE_BROKER_URL": rabbitmq_url, "GAE_BROKER_LEDGER": f"sqlite:///{tmp_path}/ledger.db"}
+    relayed = run("gae_broker", "relay", "--once", "--outbox", left_behind, **there)
+    assert (relayed.returncode, "3 tasks enqueued" in relayed.stderr) == (0, True), relayed.stderr
+    settings = Settings(url=rabbitmq_url, ledger=there["GAE_BROKER_LEDGER"], queue_yaml=str(tmp_path / "queue.yaml"))
+    with Runtime.open(settings) as runtime, using(runtime):
+        assert [len(task.payload) for task in taskqueue.Queue("pull").lease_tasks(60, 9)] == [900_000]
+        assert taskqueue.Queue("default").fetch_statistics().tasks == 2
 
 
 def test_relaying_needs_an_outbox(run):
