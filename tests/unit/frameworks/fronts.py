@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -66,12 +67,21 @@ def overridden(settings: dict[str, object]) -> override_settings:
     return override
 
 
+def built(handler: Callable[[], Any], override: override_settings) -> Any:
+    """A handler; without one there is nothing to close, so the settings are put back here."""
+    try:
+        return handler()
+    except BaseException:
+        override.disable()
+        raise
+
+
 class DjangoWsgi(OverWsgi):
     """The Django project under WSGI; settings are in ``GAE_BROKER``."""
 
     def __init__(self, **settings: object) -> None:
         self._override = overridden(settings)
-        self.app = WSGIHandler()
+        self.app = built(WSGIHandler, self._override)
 
     def close(self) -> None:
         self._override.disable()
@@ -82,7 +92,7 @@ class DjangoAsgi:
 
     def __init__(self, **settings: object) -> None:
         self._override = overridden(settings)
-        self.app = ASGIHandler()
+        self.app = built(ASGIHandler, self._override)
         self._runner = asyncio.Runner()
 
     def send(self, wire: Wire, **extra: Any) -> tuple[int, bytes]:
