@@ -92,8 +92,10 @@ def parameters(options: TaskRetryOptions) -> RetryParameters | None:
     """The options with App Engine's defaults filled in; ``None`` where none is set, and the queue's apply.
 
     Raises:
-        InvalidTaskRetryOptionsError: a count is no integer.
+        InvalidTaskRetryOptionsError: a count is no integer, or these are no options at all.
     """
+    if not all(hasattr(options, name) for name in _NAMES):
+        raise InvalidTaskRetryOptionsError(f"retry_options is {options!r}; it must be TaskRetryOptions(...)")
     if all(getattr(options, name) is None for name in _NAMES):
         return None
     return RetryParameters(

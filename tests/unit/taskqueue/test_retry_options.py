@@ -80,3 +80,8 @@ def test_what_is_unset_is_the_services_default_and_not_the_queues(options, param
 def test_counts_are_whole(name):
     with pytest.raises(InvalidTaskRetryOptionsError, match=f"{name} is 1.5"):
         Task(retry_options=TaskRetryOptions(**{name: 1.5}))._content("default")
+
+
+def test_what_is_no_options_is_told_what_it_should_be():
+    with pytest.raises(InvalidTaskRetryOptionsError, match=r"retry_options is \{.*\}; it must be TaskRetryOptions"):
+        Task(retry_options={"task_retry_limit": 3})._content("default")
