@@ -217,6 +217,8 @@ class _Slot:
         self.settings: Settings | None = None
         self.source: Callable[[], Runtime | None] | None = None
         self.inherited: list[Runtime] = []
+        self.is_given = False
+        self.given: Settings | None = None
         self.watches_forks = False
 
     def watch_forks(self) -> None:
@@ -230,6 +232,7 @@ class _Slot:
         self.lock = threading.RLock()
         if self.runtime is not None:
             self.inherited.append(self.runtime)  # kept, or its destructors would close the parent's connections
+            self.given = self.runtime.settings if self.is_given else None
         self.runtime = None
 
 
@@ -237,7 +240,9 @@ _slot = _Slot()
 
 
 def current() -> Runtime:
-    """The process's runtime, opened from `Settings.load` where none is in use; a forked child opens its own.
+    """The process's runtime, opened from `Settings.load` where none is in use.
+
+    A forked child opens its own; where its parent used a given one (`use`), from the settings of that.
 
     Raises:
         ConfigurationError: a setting or queue.yaml cannot be used.
@@ -250,7 +255,7 @@ def current() -> Runtime:
     with _slot.lock:
         if _slot.runtime is None:
             _slot.watch_forks()
-            _slot.runtime = Runtime.open(Settings.load())
+            _slot.runtime = Runtime.open(_slot.given or Settings.load())
         return _slot.runtime
 
 
@@ -302,6 +307,7 @@ def use(runtime: Runtime | None) -> Runtime | None:
     with _slot.lock:
         _slot.watch_forks()
         previous, _slot.runtime = _slot.runtime, runtime
+        _slot.is_given, _slot.given = runtime is not None, None
         _slot.settings = None
         return previous
 

@@ -162,6 +162,20 @@ def test_a_forked_child_opens_its_own_runtime_and_leaves_the_parent_s_open(envir
 
 
 @FORKS
+def test_a_forked_child_of_one_that_was_given_a_runtime_uses_the_same_settings(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAE_BROKER_URL", f"embedded:///{tmp_path}/another.db")
+    with Runtime.open(settings) as given, runtimes.using(given):
+        pid = os.fork()
+        if not pid:
+            is_same = False
+            try:
+                is_same = runtimes.current() is not given and runtimes.current().settings == settings
+            finally:
+                os._exit(not is_same)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+@FORKS
 def test_a_fork_while_another_thread_is_opening_does_not_leave_the_child_locked(environment):
     children = []
     ended = threading.Event()
