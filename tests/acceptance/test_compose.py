@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -152,6 +153,8 @@ def test_the_stack_runs_tasks_and_stops_as_told(stack):
         assert time.monotonic() < deadline, stack("logs", "--tail", "50")
         time.sleep(0.5)
 
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        stack.post("/tasks/charge", id="o2", card="good", mail="eve@shop.example", warehouse="oslo")
     assert stack("exec", "--no-TTY", "dispatcher", "id", "--user").strip() == "10001"
     stack("stop", "dispatcher")
     states = [json.loads(line) for line in stack("ps", "--all", "--format", "json", "dispatcher").splitlines()]
