@@ -34,11 +34,15 @@ def run(session: Session, settings: Settings) -> None:
         queues = [queue for queue in runtime.catalog.queues() if queue.mode is Mode.PULL]
         for text in warnings(queues, settings.serve_tokens):
             session.warn(text)
-        server.attach(runtime)
-        session.tell(
-            f"Serving {', '.join(queue.name for queue in queues) or 'no pull queue'} of {settings.show('url')}."
-        )
-        received = run_until_signalled(session, server.ended, server.stop, settings.drain_timeout_s)
+        names = ", ".join(queue.name for queue in queues) or "no pull queue"
+
+        async def begin() -> None:
+            # Not before signals are heard: a request that came in between would be cut off.
+            server.attach(runtime)
+            session.tell(f"Serving {names} of {settings.show('url')}.")
+            await server.ended()
+
+        received = run_until_signalled(session, begin, server.stop, settings.drain_timeout_s)
     die_of(received)  # not before all is closed: a file that nobody has open is whole without its -wal
 
 
