@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import libcst as cst
 
 from gae_broker.codemod import names
-from gae_broker.codemod.plan import Made, Plan
-from gae_broker.codemod.reading import Reading, as_expression, dotted, imported
+from gae_broker.codemod.plan import Made
+from gae_broker.codemod.reading import as_expression, dotted, imported
+from gae_broker.codemod.rule import Rule
 
 _WIDE = 3
 """How many names of a list in parentheses make one line."""
@@ -27,22 +27,11 @@ class _Sorting:
         self.ours.setdefault(module, []).append(alias)
 
 
-class Imports:
-    """Plans what becomes of import statements.
-
-    Args:
-        reading: the file.
-        plan: where to.
-        modules: App Engine's modules that are replaced in this file, and by which of ours.
-    """
-
-    def __init__(self, reading: Reading, plan: Plan, modules: Mapping[str, str]) -> None:
-        self._reading = reading
-        self._plan = plan
-        self._modules = modules
+class Imports(Rule):
+    """Plans what becomes of import statements."""
 
     def apply(self) -> None:
-        """Plan."""
+        """As `Rule.apply`."""
         for whole in self._reading.all(cst.Import):
             self._plain(whole)
         for some in self._reading.all(cst.ImportFrom):

@@ -7,30 +7,19 @@ from collections.abc import Iterator, Mapping
 import libcst as cst
 
 from gae_broker.codemod import names
-from gae_broker.codemod.plan import Plan
 from gae_broker.codemod.reading import Reading, dotted
+from gae_broker.codemod.rule import Rule
 
 _PROXY_CALLS = frozenset({"GetStub", "RegisterStub", "ReplaceStub", "MakeSyncCall", "UserRPC", "CreateRPC", "Append"})
 _ERRORS = "google.appengine.runtime.apiproxy_errors."
 _OUR_ERRORS = {"DeadlineExceededError": "DeadlineExceededError", "Error": "ApiProxyError"}
 
 
-class Services:
-    """Remarks on calls and handlers that know Google's infrastructure.
-
-    Args:
-        reading: the file.
-        plan: where to.
-        modules: App Engine's modules that are replaced in this file.
-    """
-
-    def __init__(self, reading: Reading, plan: Plan, modules: Mapping[str, str]) -> None:
-        self._reading = reading
-        self._plan = plan
-        self._modules = modules
+class Services(Rule):
+    """Remarks on calls and handlers that know Google's infrastructure."""
 
     def apply(self) -> None:
-        """Plan."""
+        """As `Rule.apply`."""
         for call in self._reading.all(cst.Call):
             self._call(call)
         for statement in self._reading.all(cst.Try):

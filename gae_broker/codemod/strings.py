@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import libcst as cst
 
 from gae_broker.codemod import names
-from gae_broker.codemod.plan import Plan
-from gae_broker.codemod.reading import Reading, dotted
+from gae_broker.codemod.reading import dotted
+from gae_broker.codemod.rule import Rule
 
 _DOTTED = re.compile(r"google\.appengine\.(api|ext)(\.\w+)+")
 _WITHIN = re.compile(r"google\.appengine\.(api\.(labs\.)?taskqueue|ext\.deferred)\b")
@@ -17,22 +16,11 @@ _TAKES_NAMES = frozenset({"patch", "multiple", "setattr", "delattr", "import_mod
 """The last part of what is called with a dotted name as its first argument, and imports it."""
 
 
-class Strings:
-    """Plans what becomes of ``mock.patch("google.appengine.api.taskqueue.add")``.
-
-    Args:
-        reading: the file.
-        plan: where to.
-        modules: App Engine's modules that are replaced in this file, and by which of ours.
-    """
-
-    def __init__(self, reading: Reading, plan: Plan, modules: Mapping[str, str]) -> None:
-        self._reading = reading
-        self._plan = plan
-        self._modules = modules
+class Strings(Rule):
+    """Plans what becomes of ``mock.patch("google.appengine.api.taskqueue.add")``."""
 
     def apply(self) -> None:
-        """Plan."""
+        """As `Rule.apply`."""
         for whole in self._reading.all(cst.SimpleString):
             # A string that stands alone is a docstring or a comment; one of several side by side is no name.
             if not isinstance(self._reading.parent(whole), cst.Expr | cst.ConcatenatedString):

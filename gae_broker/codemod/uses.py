@@ -9,26 +9,19 @@ import libcst as cst
 from gae_broker.codemod import names
 from gae_broker.codemod.plan import Plan
 from gae_broker.codemod.reading import Bound, Reading, dotted, imported, outermost
+from gae_broker.codemod.rule import Rule
 
 
-class Uses:
-    """Plans what becomes of ``google.appengine.api.taskqueue.add`` and ``taskqueue.add``.
-
-    Args:
-        reading: the file.
-        plan: where to.
-        modules: App Engine's modules that are replaced in this file, and by which of ours.
-    """
+class Uses(Rule):
+    """Plans what becomes of ``google.appengine.api.taskqueue.add`` and ``taskqueue.add``."""
 
     def __init__(self, reading: Reading, plan: Plan, modules: Mapping[str, str]) -> None:
-        self._reading = reading
-        self._plan = plan
-        self._modules = {**names.OURS, **modules}
+        super().__init__(reading, plan, {**names.OURS, **modules})
         plain = [item for node in reading.all(cst.Import) for item in imported(node)]
         self._spelt = {target for alias, _, target in plain if alias.asname is None and target.startswith("google.")}
 
     def apply(self) -> None:
-        """Plan."""
+        """As `Rule.apply`."""
         for node in outermost(self._reading):
             chain = dotted(node)
             if chain is not None and node not in self._plan.settled:

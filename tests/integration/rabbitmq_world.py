@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
 from gae_broker.domain.broker_options import BrokerOptions, Declaring
 from gae_broker.domain.message import Message
 from gae_broker.domain.queue import Mode, Queue
@@ -82,8 +84,9 @@ class World:
 
 @contextmanager
 def world(server: RabbitMQ) -> Iterator[World]:
-    """A new virtual host on a server whose management API is known."""
-    assert server.management is not None
+    """A new virtual host on a server; where its management API is not known, the test is skipped."""
+    if server.management is None:
+        pytest.skip("GAE_BROKER_TEST_URL names no management API")
     with server.management.virtual_host() as name, ExitStack() as opened:
         yield World(server, server.management, name, opened)
 
